@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for. Each test gets a database of its own, made from a migrated template."""
+"""Fixtures every test may ask for. Each test has a database of its own, copied from a template."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import random
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import world
 
+import world
 from pinwheel import app
 from pinwheel.kernel import db as database
 from pinwheel.kernel.clock import SetClock
@@ -19,7 +19,7 @@ from pinwheel.kernel.migrate import migrate
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
-    """A PostgreSQL server to make databases on: ``PINWHEEL_DATABASE_URL``, or one started for this run."""
+    """A server to make databases on: ``PINWHEEL_DATABASE_URL``, or one started for this run."""
     given = os.environ.get("PINWHEEL_DATABASE_URL")
     if given:
         yield given
