@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import datetime as dt
 import itertools
@@ -40,7 +41,7 @@ _UNSAFE_AND_FAST = {
 
 
 class Server:
-    """A PostgreSQL that may lose everything: on a free port, in a folder of its own, gone with this process."""
+    """A PostgreSQL that may lose everything: own port, own folder, gone with this process."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-"))
@@ -86,14 +87,7 @@ class Server:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                ready = [
-                    str(BINARIES / "pg_isready"),
-                    "-q",
-                    "-h",
-                    "127.0.0.1",
-                    "-p",
-                    str(self.port),
-                ]
+                ready = [str(BINARIES / "pg_isready"), "-qh127.0.0.1", f"-p{self.port}"]
                 if subprocess.run(ready, env=_environment(), check=False).returncode == 0:
                     return self.process.poll() is None
             except OSError:
@@ -124,10 +118,8 @@ def _unprivileged() -> str | None:
 
 def die_with_parent() -> None:
     """Ask Linux to end this child when its parent ends, however it ends."""
-    try:
+    with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-    except (AttributeError, OSError):
-        pass
 
 
 def free_port() -> int:

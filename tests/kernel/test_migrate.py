@@ -40,7 +40,10 @@ async def test_an_edited_file_is_refused(empty_url: str, tmp_path: Path) -> None
 async def test_tests_have_databases_of_their_own(db: Database) -> None:
     async with db.transaction() as tx:
         await tx.run(
-            "insert into kernel.setting (name, value, changed_at, changed_by) values ('a', 'true', $1, 'me')",
+            """
+            insert into kernel.setting (name, value, changed_at, changed_by)
+            values ('a', 'true', $1, 'me')
+            """,
             tx.now,
         )
 
