@@ -1,0 +1,1 @@
+"""Pinwheel: a self-hosted commerce platform on one transactional core."""

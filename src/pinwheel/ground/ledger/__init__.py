@@ -1,0 +1,74 @@
+"""The ledger: every scarce thing is an account, everything that happens to it a transfer.
+
+Words: a *unit* is what is counted (a currency's minor unit, pieces of one SKU, points); an
+*account* is where it is, with a *side* that adds to it and perhaps a *floor*; a *transfer*
+moves an amount from its credit account to its debit account; a *journal* is a set of transfers
+that happens whole or not at all, once per (document, key); a *hold* is a pending transfer with
+a deadline.
+
+Promises: each unit's debits equal its credits; an account with a floor never goes below it; a
+journal is never changed, only reversed; a verb costs a constant number of statements whatever
+the length of its list; an account without a floor never makes two writers wait for each other.
+"""
+
+from pinwheel.ground.ledger.actions import expire, hold, open_accounts, post, release
+from pinwheel.ground.ledger.books import close_period, exchange, reverse
+from pinwheel.ground.ledger.model import (
+    Account,
+    AmountNotPositive,
+    Held,
+    Hold,
+    HoldClosed,
+    HoldExpired,
+    Insufficient,
+    Journal,
+    PeriodClosed,
+    Posted,
+    Transfer,
+    Unit,
+    UnitMismatch,
+    money,
+    pieces,
+)
+from pinwheel.ground.ledger.queries import (
+    Balance,
+    Posting,
+    balances,
+    balances_below,
+    postings_of,
+    statement,
+    trial_balance,
+)
+
+__all__ = [
+    "Account",
+    "AmountNotPositive",
+    "Balance",
+    "Held",
+    "Hold",
+    "HoldClosed",
+    "HoldExpired",
+    "Insufficient",
+    "Journal",
+    "PeriodClosed",
+    "Posted",
+    "Posting",
+    "Transfer",
+    "Unit",
+    "UnitMismatch",
+    "balances",
+    "balances_below",
+    "close_period",
+    "exchange",
+    "expire",
+    "hold",
+    "money",
+    "open_accounts",
+    "pieces",
+    "post",
+    "postings_of",
+    "release",
+    "reverse",
+    "statement",
+    "trial_balance",
+]

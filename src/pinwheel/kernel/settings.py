@@ -1,0 +1,64 @@
+"""Settings: read once from the environment (``PINWHEEL_…``), checked, and handed down as one
+struct."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from pinwheel.kernel.errors import Invalid
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an installation may set. Each field is the variable ``PINWHEEL_`` + its name in
+    capitals."""
+
+    database_url: str = ""  # empty: start the embedded server
+    data_dir: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: int = 8600
+    public_url: str = ""  # empty: http://host:port
+    secret: str = ""  # signs sessions and tokens; empty: made once and kept in the data directory
+    cell: int = 0  # the shard this process writes to
+    pool_size: int = 12
+    default_language: str = "zh-CN"
+    currency: str = "CNY"
+    capture: str = "at_placement"  # or at_shipment
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_publishable_key: str = ""
+    smtp_url: str = ""  # empty: mail goes to the local mailbox
+    log_level: str = "info"
+    secure_cookies: bool = False
+    trusted_proxies: str = ""  # comma-separated addresses whose X-Forwarded-For is believed
+    demonstration: bool = True  # seed a labelled demonstration shop when the database is empty
+
+    def __repr__(self) -> str:
+        return f"Settings(host={self.host!r}, port={self.port}, data_dir={str(self.data_dir)!r}, …)"
+
+
+def from_environment(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """The settings of this process. An unreadable value is refused with the variable's name."""
+    environ = os.environ if environ is None else environ
+    raw: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        value = environ.get(f"PINWHEEL_{field.name.upper()}")
+        if value is not None:
+            raw[field.name] = value
+    raw.update(overrides)
+    try:
+        return msgspec.convert(raw, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        field_name = str(error).rsplit("$.", 1)[-1].rstrip("`")
+        raise Invalid(
+            f"PINWHEEL_{field_name.upper()}", str(error), f"设置的值无法识别：{error}"
+        ) from error
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)

@@ -1,0 +1,133 @@
+"""Group commit: concurrent calls of one hot verb become one call with a list, in one transaction.
+
+A caller that comes when nothing runs is served at once. While a batch is in flight the next one
+gathers, so a statement's cost is shared exactly when there is something to share it with. A
+refusal answers its own caller; an unexpected error splits the batch until the one that raises
+is alone; a full queue refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+
+from pinwheel.kernel.db import Database, Tx
+from pinwheel.kernel.errors import Overloaded, Refusal
+
+C = TypeVar("C")
+R = TypeVar("R")
+Verb = Callable[[Tx, Sequence[C]], Awaitable[Sequence[R | Refusal]]]
+
+
+class Together(Generic[C, R]):
+    """``await together(command)`` answers as the verb would for this command alone.
+
+    most: commands in a batch · in_flight: batches at once · waiting: commands that may queue before
+    ``Overloaded`` · linger_seconds: how long a batch gathers while another is in flight.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        verb: Verb[C, R],
+        *,
+        actor: str = "system",
+        most: int = 256,
+        in_flight: int = 1,
+        waiting: int = 4096,
+        linger_seconds: float = 0.003,
+    ) -> None:
+        self.db = db
+        self.verb = verb
+        self.actor = actor
+        self.most = most
+        self.in_flight = in_flight
+        self.waiting = waiting
+        self.linger_seconds = linger_seconds
+        self.batches = 0
+        self.commands = 0
+        self.statements = 0
+        self._queue: deque[tuple[C, asyncio.Future[R], float]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._seconds_each = 0.001  # a moving average, for Retry-After
+
+    async def __call__(self, command: C) -> R:
+        if len(self._queue) >= self.waiting:
+            raise Overloaded(max(1, round(len(self._queue) * self._seconds_each)))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[R] = loop.create_future()
+        self._queue.append((command, answer, loop.time()))
+        if len(self._queue) == 1 or len(self._queue) >= self.most:
+            loop.call_soon(self._start)
+        # A caller that goes away cancels only its own wait: the command stays in its batch.
+        return await answer
+
+    def _start(self) -> None:
+        while self._queue and len(self._running) < self.in_flight:
+            if self._running and len(self._queue) < self.most:
+                loop = asyncio.get_running_loop()
+                left = self._queue[0][2] + self.linger_seconds - loop.time()
+                if left > 0:
+                    if self._timer is None:
+                        self._timer = loop.call_later(left, self._elapsed)
+                    return
+            batch = [self._queue.popleft() for _ in range(min(self.most, len(self._queue)))]
+            task = asyncio.create_task(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _elapsed(self) -> None:
+        self._timer = None
+        self._start()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start()
+
+    async def _run(self, batch: list[tuple[C, asyncio.Future[R], float]]) -> None:
+        began = time.monotonic()
+        await self._answer(batch)
+        each = (time.monotonic() - began) / len(batch)
+        self._seconds_each += 0.2 * (each - self._seconds_each)
+        self.batches += 1
+        self.commands += len(batch)
+
+    async def _answer(self, batch: list[tuple[C, asyncio.Future[R], float]]) -> None:
+        try:
+            results = await self._attempt([command for command, _, _ in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                _settle(batch[0][1], error)
+                return
+            half = len(batch) // 2
+            await self._answer(batch[:half])
+            await self._answer(batch[half:])
+            return
+        for (_, answer, _), result in zip(batch, results, strict=True):
+            _settle(answer, result)
+
+    async def _attempt(self, commands: list[C]) -> Sequence[R | Refusal]:
+        for left in (2, 1, 0):
+            try:
+                async with self.db.transaction(actor=self.actor) as tx:
+                    results = await self.verb(tx, commands)
+                self.statements += tx.statements
+                return results
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                if not left:
+                    raise
+        raise AssertionError
+
+
+def _settle(answer: asyncio.Future[Any], result: Any) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
