@@ -1,0 +1,130 @@
+"""The house rules that a machine can check. Each message says which file breaks which rule."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "pinwheel"
+FILES = sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py"))
+BANNED = {
+    *("utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "managers"),
+    *("service", "services", "repository", "factory", "impl", "handler", "handlers"),
+}
+BANNED_CLASS = re.compile(
+    r"(Utils?|Helpers?|Common|Misc|Base|Managers?|Services?|Repository|Factory|Impl|Handlers?)$"
+)
+COMPOSITION = {"app.py"}  # knows every module: takes their routes and jobs
+COMPOSED = {"web", "jobs"}
+OTHER_CLOCKS = re.compile(
+    r"\b(datetime|dt\.datetime|date|dt\.date)\.(now|utcnow|today)\(|\buuid\.uuid[14]\("
+)
+every_file = pytest.mark.parametrize("file", FILES)
+
+
+@cache
+def parsed(file: str) -> ast.Module:
+    return ast.parse((SOURCE / file).read_text("utf-8"))
+
+
+def functions(file: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@every_file
+def test_size(file: str) -> None:
+    lines = (SOURCE / file).read_text("utf-8").splitlines()
+    assert len(lines) <= 500, f"{file} has {len(lines)} lines: split it by subject"
+    wide = [n for n, line in enumerate(lines, 1) if len(line) > 100]
+    assert not wide, f"{file} has lines of more than 100 columns: {wide}"
+    for node in functions(file):
+        length = (node.end_lineno or node.lineno) - node.lineno + 1
+        assert length <= 60, f"{file}:{node.lineno} {node.name} has {length} lines"
+
+
+@every_file
+def test_imports_stand_at_the_top(file: str) -> None:
+    for function in functions(file):
+        inside = [n for n in ast.walk(function) if isinstance(n, ast.Import | ast.ImportFrom)]
+        assert not inside, f"{file}:{inside[0].lineno} imports inside {function.name}"
+    assert "TYPE_CHECKING" not in (SOURCE / file).read_text("utf-8"), file
+
+
+@every_file
+def test_names(file: str) -> None:
+    parts = {part.removesuffix(".py") for part in Path(file).parts}
+    assert not parts & BANNED, f"{file} says nothing by its name"
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.ClassDef):
+            assert not BANNED_CLASS.search(node.name), f"{file}:{node.lineno} {node.name}"
+
+
+@every_file
+def test_nothing_imports_past_a_door(file: str) -> None:
+    for line, target in imported(file):
+        room = room_of(target)
+        if room is None or room == room_of(dotted(file)):
+            continue
+        rest = target.removeprefix(room).strip(".")
+        allowed = file in COMPOSITION and rest in COMPOSED
+        assert not rest or allowed or not exists(target), (
+            f"{file}:{line} imports {target} past the door {room}"
+        )
+
+
+def dotted(file: str) -> str:
+    return ".".join(("pinwheel", *Path(file).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str | None:
+    """The module behind one door that ``module`` belongs to: ``pinwheel.wing.room``."""
+    parts = module.split(".")
+    if parts[0] != "pinwheel" or len(parts) < 3:
+        return None
+    return ".".join(parts[:3])
+
+
+def exists(module: str) -> bool:
+    path = SOURCE.joinpath(*module.split(".")[1:])
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def imported(file: str) -> Iterator[tuple[int, str]]:
+    """(line, module or module.name) of everything ``file`` imports from the house."""
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.lineno, node.module
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            raise AssertionError(f"{file}:{node.lineno} use absolute imports")
+
+
+@every_file
+def test_one_clock(file: str) -> None:
+    if file == "kernel/clock.py":
+        return
+    for number, line in enumerate((SOURCE / file).read_text("utf-8").splitlines(), 1):
+        assert not OTHER_CLOCKS.search(line), f"{file}:{number} time is tx.now, ids tx.new_id()"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.endswith("model.py")])
+def test_a_model_waits_for_nothing(file: str) -> None:
+    for node in ast.walk(parsed(file)):
+        waits = isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith)
+        assert not waits, f"{file}:{node.lineno} a model is pure"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("folder", sorted({str(Path(f).parent) for f in FILES}))
+def test_every_folder_has_a_door(folder: str) -> None:
+    door = SOURCE / folder / "__init__.py"
+    assert door.is_file(), f"{folder} has no __init__.py"
+    assert ast.get_docstring(ast.parse(door.read_text("utf-8"))), f"{folder} has no docstring"
