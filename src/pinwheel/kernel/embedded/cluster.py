@@ -82,10 +82,16 @@ def prepare(places: Places, who: Account) -> None:
             directory.chmod(0o755)
     if who.switch:
         _check_way(data.parent, who)
-    if data.exists() and (not data.is_dir() or any(data.iterdir())):
-        if not (data / "PG_VERSION").exists():
+    if not data.exists():
+        return
+    owner = data.stat().st_uid
+    if owner != who.uid and not who.switch:
+        raise NotOurs(data=data, owner=account_name(owner), account=who.name)
+    if not data.is_dir() or any(data.iterdir()):
+        if not exists(data):
             raise NotADatabase(data=data)
-        _check_owner(data, who)
+        if owner != who.uid:  # restored from a backup by root: the files are root's
+            who.give(data, *data.rglob("*"))
 
 
 @contextmanager
@@ -101,16 +107,6 @@ def _check_way(directory: Path, who: Account) -> None:
         code, _ = run(["/bin/sh", "-c", 'test -x "$0"', step], who, Path("/"))
         if code:
             raise Unreachable(account=who.name, closed=step)
-
-
-def _check_owner(data: Path, who: Account) -> None:
-    owner = data.stat().st_uid
-    if owner == who.uid:
-        return
-    if who.switch:  # restored from a backup by root: the files are root's
-        who.give(data, *data.rglob("*"))
-        return
-    raise NotOurs(data=data, owner=account_name(owner), account=who.name)
 
 
 def check_version(data: Path, bin_: Path) -> None:

