@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from pinwheel.ground.ledger import jobs as ledger_jobs
 from pinwheel.kernel.events import Reactions
 
-JOBS: tuple[ModuleType, ...] = ()
+JOBS: tuple[ModuleType, ...] = (ledger_jobs,)
 """The ``jobs`` module of every module that has one, from the ground up."""
 
 
