@@ -136,3 +136,22 @@ create trigger journal_stays before update or delete or truncate on ledger.journ
   for each statement execute function ledger.refuse_change();
 create trigger account_stays before delete or truncate on ledger.account
   for each statement execute function ledger.refuse_change();
+
+-- Published: what an account with a floor holds now.
+create view ledger.v_balance as
+  select cell, account_id, floor, posted, held, posted - held as available from ledger.balance;
+
+-- Published: the trail of every document.
+create view ledger.v_posting as
+  select j.cell, j.id as journal_id, j.document_kind, j.document_id, j.key, j.reason, j.posted_at,
+         d.code as debit, c.code as credit, u.code as unit, t.amount
+    from ledger.journal j
+    join ledger.transfer t on t.cell = j.cell and t.journal_id = j.id
+    join ledger.account d on d.cell = t.cell and d.id = t.debit_id
+    join ledger.account c on c.cell = t.cell and c.id = t.credit_id
+    join ledger.unit u on u.id = t.unit;
+
+-- Published: what is reserved for a document.
+create view ledger.v_hold as
+  select cell, id as hold_id, document_kind, document_id, key, amount, remaining, state, expires_at, closed_at
+    from ledger.hold;

@@ -11,7 +11,15 @@ journal is never changed, only reversed; a verb costs a constant number of state
 the length of its list; an account without a floor never makes two writers wait for each other.
 """
 
-from pinwheel.ground.ledger.actions import expire, hold, open_accounts, post, release
+from pinwheel.ground.ledger.actions import (
+    expire,
+    hold,
+    keep,
+    open_accounts,
+    post,
+    release,
+    set_floor,
+)
 from pinwheel.ground.ledger.books import close_period, exchange, reverse
 from pinwheel.ground.ledger.model import (
     Account,
@@ -62,6 +70,7 @@ __all__ = [
     "exchange",
     "expire",
     "hold",
+    "keep",
     "money",
     "open_accounts",
     "pieces",
@@ -69,6 +78,7 @@ __all__ = [
     "postings_of",
     "release",
     "reverse",
+    "set_floor",
     "statement",
     "trial_balance",
 ]

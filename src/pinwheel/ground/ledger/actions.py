@@ -15,6 +15,7 @@ from pinwheel.ground.ledger.model import (
     Held,
     Hold,
     HoldExpired,
+    Insufficient,
     Journal,
     OpenHold,
     PeriodClosed,
@@ -181,6 +182,34 @@ async def expire(tx: Tx, *, most: int = 500) -> int:
         )
     )
     return len(due)
+
+
+async def keep(tx: Tx, hold_ids: Sequence[uuid.UUID]) -> int:
+    """Take the deadline off open holds: the amount is promised for good; how many were open. 1
+    statement."""
+    return await tx.run(
+        """
+        update ledger.hold set expires_at = null
+         where cell = $1 and id = any($2::uuid[]) and state = 'open'
+        """,
+        tx.cell,
+        list(hold_ids),
+    )
+
+
+async def set_floor(tx: Tx, account: Account, floor: int) -> None:
+    """Move an account's floor. Refuses ``Insufficient`` where its balance is below the new one
+    already."""
+    try:
+        async with tx.savepoint():
+            await tx.run(
+                "update ledger.balance set floor = $3 where cell = $1 and account_id = $2",
+                tx.cell,
+                account.id,
+                floor,
+            )
+    except asyncpg.CheckViolationError as error:
+        raise Insufficient(account=account.code, left=0, asked=floor) from error
 
 
 async def _posted_before(

@@ -73,14 +73,15 @@ async def balances(
                  - coalesce((select sum(t.amount) from ledger.transfer t
                               where t.cell = $1 and t.credit_id = a.id
                                 and t.posted_at > coalesce(s.at, '-infinity')
-                                and t.posted_at <= coalesce($3::timestamptz, 'infinity')), 0)) end::bigint as
-                                posted, case when $3::timestamptz is null then coalesce(b.held, 0) else 0 end
-                                as held from ledger.account a join ledger.unit u on u.id =
-                                a.unit left join ledger.balance b on b.cell = a.cell and
-                                b.account_id = a.id left join lateral ( select at, posted from
-                                ledger.snapshot s where s.cell = a.cell and s.account_id = a.id
-                                and s.at <= coalesce($3::timestamptz, 'infinity') order by at desc limit 1) s
-                                on true where a.cell = $1 and a.id = any($2::bigint[]) """,
+                                and t.posted_at <= coalesce($3::timestamptz, 'infinity')), 0))
+                                end::bigint as posted, case when $3::timestamptz is null then
+                                coalesce(b.held, 0) else 0 end as held from ledger.account a
+                                join ledger.unit u on u.id = a.unit left join ledger.balance b
+                                on b.cell = a.cell and b.account_id = a.id left join lateral (
+                                select at, posted from ledger.snapshot s where s.cell = a.cell
+                                and s.account_id = a.id and s.at <= coalesce($3::timestamptz,
+                                'infinity') order by at desc limit 1) s on true where a.cell =
+                                $1 and a.id = any($2::bigint[]) """,
         tx.cell,
         [a.id for a in named.values()],
         at,
