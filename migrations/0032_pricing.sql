@@ -14,8 +14,6 @@ create table pricing.price (
   primary key (offer_id, currency, starts_at),
   check (ends_at > starts_at)
 );
-create index price_start on pricing.price (starts_at);
-create index price_end on pricing.price (ends_at) where ends_at is not null;
 
 create table pricing.market (
   code text primary key,
