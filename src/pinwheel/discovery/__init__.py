@@ -1,0 +1,1 @@
+"""Discovery: how a buyer finds what they want (search, recommendation, ads)."""
