@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     secure_cookies: bool = False
     trusted_proxies: str = ""  # comma-separated addresses whose X-Forwarded-For is believed
+    time_zone: str = "Asia/Shanghai"  # what a page's times are shown in
+    rate_limit_per_second: float = 100  # for one address and one process; 0: none
     demonstration: bool = True  # seed a labelled demonstration shop when the database is empty
 
     def __repr__(self) -> str:

@@ -1,0 +1,315 @@
+"""From what a handler returned, or refused, to the bytes of an answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+import msgspec
+from jinja2 import TemplateNotFound
+from litestar.exceptions import HTTPException
+from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
+
+from pinwheel.kernel.errors import Forbidden, Invalid, NotFound, Overloaded, Refusal
+from pinwheel.kernel.settings import Settings
+from pinwheel.kernel.web.call import Answer, Call, Cookie, File, See
+from pinwheel.kernel.web.guards import Seals
+from pinwheel.kernel.web.pages import Pages
+from pinwheel.kernel.web.routes import Route
+
+log = logging.getLogger("pinwheel.web")
+SESSION_SECONDS = 60 * 86_400
+LANGUAGE_SECONDS = 365 * 86_400
+Headers = list[tuple[bytes, bytes]]
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.LockNotAvailableError,
+    ConnectionError,
+)
+UNFIT = (
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+    asyncpg.NumericValueOutOfRangeError,
+)
+
+
+class Unexpected(Refusal):
+    status = 500
+    en = "Something went wrong on our side. It is recorded as {request_id}; please try again later."
+    zh = "我们这边出了问题，已记录为 {request_id}，请稍后再试。"
+
+
+class NoSuchPage(Refusal):
+    status = 404
+    en = "There is nothing at this address."
+    zh = "此地址没有内容。"
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+    en = "This address can't be called with {method}."
+    zh = "此地址不支持 {method} 请求。"
+
+
+class BodyTooLarge(Refusal):
+    status = 413
+    en = "This is larger than is taken here. Send less at a time; nothing was changed."
+    zh = "提交的内容超出上限，请减小后重试；未做任何更改。"
+
+
+class Unreadable(Refusal):
+    status = 400
+    en = "The request can't be read: {why}"
+    zh = "无法识别该请求：{why}"
+
+
+class Answers:
+    """Turns what handlers return into responses, in the reader's language and the asker's form."""
+
+    def __init__(self, settings: Settings, pages: Pages, seals: Seals) -> None:
+        self.settings = settings
+        self.pages = pages
+        self.seals = seals
+        prefix = "__Host-" if settings.secure_cookies else ""
+        self.session_cookie = f"{prefix}pinwheel"
+        self._tail = "; Path=/; SameSite=Lax" + ("; Secure" if settings.secure_cookies else "")
+
+    def cookie(self, cookie: Cookie, *, http_only: bool = True) -> bytes:
+        age = 0 if cookie.value is None else cookie.max_age_seconds
+        line = f"{cookie.name}={cookie.value or ''}{self._tail}"
+        line += f"; Max-Age={age}" if age is not None else ""
+        return (line + ("; HttpOnly" if http_only else "")).encode()
+
+    def json(
+        self, data: Any, status: int, headers: Headers, kind: str = "application/json"
+    ) -> ASGIResponse:
+        headers.append((b"cache-control", b"no-store"))
+        body = b"" if status == 204 else msgspec.json.encode(data)
+        return ASGIResponse(body=body, media_type=kind, status_code=status, encoded_headers=headers)
+
+    def page(
+        self,
+        call: Call,
+        page: tuple[str, str | None],
+        context: dict[str, Any],
+        status: int,
+        headers: Headers,
+    ) -> ASGIResponse:
+        """``page`` is the template and, when only a piece is wanted, its part."""
+        exchange = call.exchange
+        if exchange.prefixed and call.cookies.get("language") != call.language:
+            language = Cookie("language", call.language, LANGUAGE_SECONDS)
+            exchange.issued.append(self.cookie(language))
+        text = self.pages.render(call.language, *page, context)
+        headers.append((b"vary", b"Accept, HX-Request, Cookie"))
+        headers.append((b"cache-control", b"private, no-cache"))
+        return ASGIResponse(
+            body=text, media_type="text/html", status_code=status, encoded_headers=headers
+        )
+
+    def start_session(self, call: Call, token: str) -> None:
+        """Hand the browser a session token; "" takes it away."""
+        cookie = Cookie(self.session_cookie, token or None, SESSION_SECONDS)
+        call.exchange.issued.append(self.cookie(cookie))
+
+    async def respond(self, call: Call, route: Route, result: Any) -> Any:
+        if isinstance(result, Answer):
+            return await self._answer(call, route, result)
+        if isinstance(result, See):
+            return self._see(call, route, result)
+        if isinstance(result, File):
+            return self._file(result)
+        return await self._answer(call, route, Answer(result))
+
+    async def _answer(self, call: Call, route: Route, answer: Answer[Any]) -> ASGIResponse:
+        self._set(call, answer.cookies, answer.session)
+        headers = [(k.lower().encode(), v.encode()) for k, v in answer.headers.items()]
+        status = answer.status if answer.status != 200 else route.status
+        if answer.page is None or not call.wants_page:
+            return self.json(answer.data, status, headers)
+        context = await self.context(call, _fields(answer.data) | dict(answer.more))
+        context["it"] = answer.data
+        part = answer.part if call.wants_part else None
+        return self.page(call, (answer.page, part), context, status, headers)
+
+    async def context(self, call: Call, more: Mapping[str, Any]) -> dict[str, Any]:
+        """What every page may read."""
+        exchange = call.exchange
+        surroundings = await call.app.state["surroundings"](call) if not call.wants_part else {}
+        if not exchange.token:
+            exchange.token = self.seals.issue()
+            self.start_session(call, exchange.token)
+        return {
+            "lang": call.language,
+            "path": exchange.path,
+            "origin": self.settings.public_url,
+            "caller": call.caller,
+            "csrf_token": self.seals.csrf(exchange.token),
+            "request_id": call.request_id,
+            "shop": {"name": "Pinwheel", "is_demonstration": False},
+            "categories": (),
+            "buyer": None,
+            "cart_units": 0,
+            "messages": (),
+            "query": call.query_params.get("q", ""),
+            **surroundings,
+            **more,
+        }
+
+    def _set(self, call: Call, cookies: tuple[Cookie, ...], session: str | None) -> None:
+        call.exchange.issued += [self.cookie(c) for c in cookies]
+        if session is not None:
+            call.exchange.token = session
+            self.start_session(call, session)
+
+    def _see(self, call: Call, route: Route, see: See) -> ASGIResponse:
+        self._set(call, see.cookies, see.session)
+        if not call.wants_page:
+            status = route.status if see.data is not None else 204
+            return self.json(see.data, status, [])
+        # Only a path of our own: an address from outside would be an open redirect.
+        own = see.path.startswith("/") and not see.path.startswith(("//", "/\\"))
+        target = call.local(see.path if own else "/").encode("ascii", "ignore")
+        if "hx-request" in call.headers:
+            return ASGIResponse(status_code=204, encoded_headers=[(b"hx-redirect", target)])
+        return ASGIResponse(status_code=see.status, encoded_headers=[(b"location", target)])
+
+    def _file(self, file: File) -> Any:
+        headers = {k.lower(): v for k, v in file.headers.items()}
+        headers.setdefault("cache-control", "no-store")
+        if file.name:
+            headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name)}"
+        if isinstance(file.body, bytes):
+            return ASGIResponse(
+                body=file.body, media_type=file.media_type, status_code=file.status, headers=headers
+            )
+        return ASGIStreamingResponse(
+            iterator=file.body,
+            media_type=file.media_type,
+            status_code=file.status,
+            headers=headers,
+        )
+
+    async def refuse(self, call: Call, route: Route | None, error: Exception) -> ASGIResponse:
+        """The answer to anything that was raised. What was unexpected is logged and told to
+        nobody."""
+        refusal = self._refusal(call, error)
+        headers: Headers = []
+        retry = refusal.facts.get("retry_after_seconds")
+        if retry is not None:
+            headers.append((b"retry-after", str(retry).encode()))
+        if isinstance(error, HTTPException) and error.headers and "Allow" in error.headers:
+            headers.append((b"allow", error.headers["Allow"].encode()))
+        if refusal.status == 401:
+            headers.append((b"www-authenticate", b'Bearer realm="pinwheel"'))
+        if not call.wants_page:
+            problem = problem_of(refusal, call.language, call.request_id)
+            return self.json(problem, refusal.status, headers, "application/problem+json")
+        try:
+            return await self._refusal_page(call, route, refusal, headers)
+        except Exception:
+            log.exception("the refusal's page failed", extra={"request_id": call.request_id})
+            text = refusal.sentence(call.language)
+            return ASGIResponse(
+                body=text,
+                media_type="text/plain",
+                status_code=refusal.status,
+                encoded_headers=headers,
+            )
+
+    async def _refusal_page(
+        self, call: Call, route: Route | None, refusal: Refusal, headers: Headers
+    ) -> ASGIResponse:
+        sentence = refusal.sentence(call.language)
+        more = {
+            "error": sentence,
+            "code": refusal.code,
+            "facts": refusal.facts,
+            "where": refusal.facts.get("where"),
+            "status": refusal.status,
+            "title": str(refusal.status),
+        }
+        if route is not None and route.again and refusal.status < 500:
+            more["title"] = ""
+            more["form"] = _told_again(call.exchange.form)
+            more["why"] = _why(refusal, call.language)
+            try:
+                context = await self.context(call, more)
+                return self.page(call, (route.again, None), context, refusal.status, headers)
+            except TemplateNotFound:
+                log.warning("there is no page %s", route.again)
+        if call.wants_part:
+            headers += [(b"hx-retarget", b"#toasts"), (b"hx-reswap", b"beforeend")]
+            page = "kernel/_refusal.html"
+        else:
+            page = "kernel/refusal.html"
+        context = await self.context(call, more)
+        return self.page(call, (page, None), context, refusal.status, headers)
+
+    def _refusal(self, call: Call, error: Exception) -> Refusal:
+        if isinstance(error, Refusal):
+            return error
+        if isinstance(error, HTTPException) and error.status_code < 500:
+            return _of_framework(call, error)
+        if isinstance(error, AWAY):
+            log.warning("the database is away: %s", error, extra={"request_id": call.request_id})
+            return Overloaded(2)
+        if isinstance(error, UNFIT) or type(error) is asyncpg.DataError:
+            log.warning("unfit input: %s", error, extra={"request_id": call.request_id})
+            return Invalid(
+                "input", "a value is outside what is possible here", "有数值超出允许范围"
+            )
+        log.error("unexpected", exc_info=error, extra={"request_id": call.request_id})
+        return Unexpected(request_id=call.request_id)
+
+
+def _of_framework(call: Call, error: HTTPException) -> Refusal:
+    if error.status_code == 404:
+        return NoSuchPage()
+    if error.status_code == 405:
+        return MethodNotAllowed(method=call.method)
+    if error.status_code == 413:
+        return BodyTooLarge()
+    return Unreadable(why=error.detail[:200])
+
+
+def problem_of(refusal: Refusal, language: str, request_id: str) -> dict[str, Any]:
+    """Problem details (RFC 9457), with our ``code``, ``facts`` and ``request_id`` as extensions."""
+    hidden = isinstance(refusal, NotFound | Forbidden)
+    return {
+        "type": f"urn:pinwheel:{refusal.code}",
+        "title": refusal.code.replace("_", " "),
+        "status": refusal.status,
+        "detail": refusal.sentence(language),
+        "code": refusal.code,
+        "facts": {} if hidden else msgspec.to_builtins(refusal.facts, enc_hook=str),
+        "request_id": request_id,
+    }
+
+
+def _fields(data: Any) -> dict[str, Any]:
+    if isinstance(data, msgspec.Struct):
+        return {name: getattr(data, name) for name in data.__struct_fields__}
+    return dict(data) if isinstance(data, Mapping) else {}
+
+
+def _told_again(form: dict[str, list[Any]] | None) -> dict[str, Any]:
+    """What was filled in, to be shown again; never a secret."""
+    return {
+        name: values[-1]
+        for name, values in (form or {}).items()
+        if not any(word in name for word in ("password", "token", "code", "secret"))
+    }
+
+
+def _why(refusal: Refusal, language: str) -> str:
+    if isinstance(refusal, Invalid):
+        return str(refusal.facts["why_zh" if language.startswith("zh") else "why"])
+    return refusal.sentence(language)

@@ -1,0 +1,149 @@
+"""One request as a handler sees it, and the three ways to answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from litestar import Request
+
+from pinwheel.kernel.caller import NOBODY, Caller
+from pinwheel.kernel.db import Database
+
+T = TypeVar("T")
+
+
+class Exchange:
+    """What the edge knows about one request before a route is found."""
+
+    __slots__ = (
+        *("caller", "form", "issued", "language", "path", "prefixed", "request_id", "route"),
+        *("statements", "status", "token"),
+    )
+
+    def __init__(self, request_id: str, path: str, language: str, prefixed: bool) -> None:
+        self.request_id = request_id
+        self.path = path  # without the language
+        self.language = language
+        self.prefixed = prefixed
+        self.caller: Caller = NOBODY
+        self.token = ""  # the session's token, as the browser sent it or as it was issued now
+        self.issued: list[bytes] = []  # Set-Cookie lines
+        self.form: dict[str, Any] | None = None
+        self.route = "none"
+        self.status = 500
+        self.statements = 0
+
+
+class Call(Request[Any, Any, Any]):
+    """The request, who is asking, and in which language."""
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.scope["pinwheel"]  # type: ignore[typeddict-item, no-any-return]
+
+    @property
+    def caller(self) -> Caller:
+        return self.exchange.caller
+
+    @property
+    def language(self) -> str:
+        return self.exchange.language
+
+    @property
+    def request_id(self) -> str:
+        return self.exchange.request_id
+
+    @property
+    def db(self) -> Database:
+        return self.app.state["db"]  # type: ignore[no-any-return]
+
+    @property
+    def token(self) -> str:
+        """The secret of this browser's session; "" for a program."""
+        return self.exchange.token
+
+    @property
+    def address(self) -> str:
+        """The caller's network address (a trusted proxy's word is taken)."""
+        return str(self.scope["client"][0]) if self.scope["client"] else ""
+
+    @property
+    def wants_page(self) -> bool:
+        """Does a browser ask? A program says ``Accept: application/json`` or calls ``/api/…``."""
+        if self.exchange.path.startswith("/api/"):
+            return False
+        accept = self.headers.get("accept", "")
+        return "text/html" in accept or "json" not in accept
+
+    @property
+    def wants_part(self) -> bool:
+        """Does HTMX ask for one piece of the page?"""
+        headers = self.headers
+        return (
+            "hx-request" in headers
+            and "hx-boosted" not in headers
+            and "hx-history-restore-request" not in headers
+        )
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.headers.get("idempotency-key")
+
+    def local(self, path: str) -> str:
+        """``path`` in the reader's language."""
+        return f"/{self.language}{path}"
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """``value`` None takes the cookie away."""
+
+    name: str
+    value: str | None
+    max_age_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """``data`` as JSON for a program, on ``page`` for a browser, in ``part`` for HTMX.
+
+    ``part`` is a template (``…/_lines.html``) or the name of a block of ``page``. On a page the
+    fields of ``data`` and the entries of ``more`` are variables; ``data`` itself is ``it``.
+    """
+
+    data: T
+    page: str | None = None
+    part: str | None = None
+    status: int = 200
+    more: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[Cookie, ...] = ()
+    session: str | None = None  # a new session token; "" ends the session here
+
+
+@dataclass(frozen=True)
+class See:
+    """Go to ``path`` (in the reader's language) and look: the answer to a form. A program gets
+    ``data``."""
+
+    path: str
+    data: Any = None
+    status: int = 303
+    cookies: tuple[Cookie, ...] = ()
+    session: str | None = None
+    id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True)
+class File:
+    """Bytes, or a stream of them. With ``name`` the browser saves it."""
+
+    body: bytes | AsyncIterator[bytes]
+    media_type: str
+    name: str | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cacheable: bool = False

@@ -1,0 +1,161 @@
+"""The document of the open API (OpenAPI 3.1), made from the same routes and structs that answer."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.web.call import Answer, File, See
+from pinwheel.kernel.web.routes import PATH_PARAMETER, Route
+
+REFERENCE = "#/components/schemas/{name}"
+PATH_KINDS = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "int": {"type": "integer"},
+    "str": {"type": "string", "minLength": 1},
+}
+ALWAYS = {
+    400: "The request can't be read",
+    401: "Nobody is signed in, or the key is unknown",
+    403: "The caller may not do this",
+    404: "There is nothing here that this caller may see",
+    409: "The state of things refuses",
+    422: "The input breaks a rule",
+    429: "Too many requests; see Retry-After",
+    503: "Very busy; see Retry-After",
+}
+WITH_BODY = {413: "The body is too large", 415: "The body is neither JSON nor a form"}
+
+
+class Problem(msgspec.Struct):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    facts: dict[str, Any]
+    request_id: str
+
+
+def document(routes: Iterable[Route], version: str, server: str) -> dict[str, Any]:
+    """The OpenAPI document of every route below ``/api/``."""
+    chosen = [(route, path) for route in routes for path in route.paths if path.startswith("/api/")]
+    kinds: list[Any] = [Problem]
+    for route, _ in chosen:
+        kinds += [kind for kind in (route.data, route.query, _answered(route)) if kind is not None]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    known = {_name(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
+    paths: dict[str, Any] = {}
+    for route, path in sorted(chosen, key=lambda pair: (pair[1], pair[0].method)):
+        plain = PATH_PARAMETER.sub(r"{\1}", path)
+        paths.setdefault(plain, {})[route.method.lower()] = _operation(
+            route, path, known, components
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Pinwheel", "version": version, "license": {"name": "Apache-2.0"}},
+        "servers": [{"url": server}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}, {}],
+    }
+
+
+def _name(kind: Any) -> str:
+    return repr(kind)
+
+
+def _answered(route: Route) -> Any:
+    """The struct inside ``Answer[…]``; None when there is no JSON to describe."""
+    answer = route.answer
+    for one in typing.get_args(answer) if typing.get_origin(answer) is not Answer else (answer,):
+        if typing.get_origin(one) is Answer:
+            return typing.get_args(one)[0]
+    if answer in (None, type(None), Answer, See, File) or typing.get_args(answer):
+        return None
+    return answer
+
+
+def _operation(
+    route: Route, path: str, known: dict[str, Any], components: dict[str, Any]
+) -> dict[str, Any]:
+    text = (route.function.__doc__ or route.function.__name__.replace("_", " ")).strip()
+    operation: dict[str, Any] = {
+        "operationId": f"{route.function.__module__.split('.')[-2]}_{route.function.__name__}",
+        "summary": text.split("\n", 1)[0],
+        "tags": list(route.tags or (route.function.__module__.split(".")[-2],)),
+        "parameters": _parameters(route, path, known, components),
+        "responses": _responses(route, known),
+    }
+    if "\n" in text:
+        operation["description"] = text
+    if route.data is not None:
+        content = {"application/json": {"schema": known[_name(route.data)]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.scope:
+        operation["security"] = [{"key": [route.scope]}]
+    return operation
+
+
+def _parameters(
+    route: Route, path: str, known: dict[str, Any], components: dict[str, Any]
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": PATH_KINDS[kind]}
+        for name, kind in PATH_PARAMETER.findall(path)
+    ]
+    if route.query is not None:
+        schema = known[_name(route.query)]
+        if "$ref" in schema:
+            schema = components[schema["$ref"].rsplit("/", 1)[-1]]
+        required = set(schema.get("required", ()))
+        found += [
+            {"name": name, "in": "query", "required": name in required, "schema": one}
+            for name, one in schema["properties"].items()
+        ]
+    if route.once:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "A repeat with the same key gets the first answer.",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+            }
+        )
+    return found
+
+
+def _responses(route: Route, known: dict[str, Any]) -> dict[str, Any]:
+    kind = _answered(route)
+    good: dict[str, Any] = {"description": "Done"}
+    status = route.status
+    if kind is not None:
+        good["content"] = {"application/json": {"schema": known[_name(kind)]}}
+    elif route.answer is See:
+        status = 204
+    responses: dict[str, Any] = {str(status): good}
+    said = dict(ALWAYS)
+    if route.data is not None:
+        said |= WITH_BODY
+    for refusal in route.refusals:
+        said[refusal.status] = _sentence(refusal)
+    schema = {"$ref": REFERENCE.format(name="Problem")}
+    for code, text in sorted(said.items()):
+        content = {"application/problem+json": {"schema": schema}}
+        responses[str(code)] = {"description": text, "content": content}
+    return responses
+
+
+def _sentence(refusal: type[Refusal]) -> str:
+    return re.sub(r"\{(\w+)\}", r"<\1>", refusal.en)
