@@ -29,6 +29,8 @@ SOCKET_NAME = "/.s.PGSQL.65535"
 MIB = 1024 * 1024
 PORTS = range(20_000, 30_000)  # below the range that the kernel hands to outgoing connections
 
+OPEN_PLACE = Path("/var/lib/pinwheel")
+
 HBA = """\
 # Made by Pinwheel. Passwords over loopback and the private socket; the account that owns these
 # files may also be the superuser: psql -h SOCKET_DIRECTORY -p PORT -U postgres
@@ -92,6 +94,38 @@ def prepare(places: Places, who: Account) -> None:
             raise NotADatabase(data=data)
         if owner != who.uid:  # restored from a backup by root: the files are root's
             who.give(data, *data.rglob("*"))
+
+
+def settle(data: Path, who: Account) -> Path:
+    """Where the data really lies: at ``data``, or where a symbolic link at ``data`` points.
+
+    Root's home is often closed to the account that the database runs as. Then the data goes below
+    ``OPEN_PLACE`` and ``data`` becomes a link to it. Refuses ``Unreachable`` when it can't be.
+    """
+    resolved = Path(os.path.realpath(data))
+    try:
+        prepare(Places(resolved), who)
+        return resolved
+    except Unreachable:
+        if os.path.lexists(data) or not _link_to_open_place(data):
+            raise
+    resolved = Path(os.path.realpath(data))
+    prepare(Places(resolved), who)
+    return resolved
+
+
+def _link_to_open_place(data: Path) -> bool:
+    try:
+        OPEN_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f"{data.name}-", dir=OPEN_PLACE))
+        place.chmod(0o755)
+    except OSError:
+        return False
+    try:
+        data.symlink_to(place / data.name)
+    except FileExistsError:  # another start was quicker: its place is the one
+        place.rmdir()
+    return True
 
 
 @contextmanager

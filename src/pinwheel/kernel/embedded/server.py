@@ -208,9 +208,10 @@ def _open(
     data: Path, bin_: Path, settings: Mapping[str, str], progress: Callable[[str], None]
 ) -> PostgresServer:
     """Everything before the process: account, lock, data directory. Blocks; runs in a thread."""
-    places = Places(Path(os.path.realpath(data)))
-    who = programs.account(places.data)
-    cluster.prepare(places, who)
+    who = programs.account(data)
+    places = Places(cluster.settle(Path(os.path.abspath(data)), who))
+    if os.path.islink(data):
+        progress(f"The database lies in · 数据库位于 {places.data}")
     lock = _hold(places)
     try:
         programs.major(bin_)
