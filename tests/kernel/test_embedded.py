@@ -301,6 +301,22 @@ async def test_a_stale_pid_file_that_names_somebody_else_is_removed(home: Path) 
         bystander.wait()
 
 
+async def test_only_the_servers_own_processes_count_as_its_own(
+    server: embedded.PostgresServer,
+) -> None:
+    # A shell that stands in the data directory, and another server's postmaster, are not ours.
+    shell = subprocess.Popen(["/bin/sleep", "600"], cwd=server.data)
+    other = await embedded.start(server.data.with_name("other"), settings=QUICK)
+    try:
+        found = leftovers.processes_in(server.data)
+        assert server.pid in found
+        assert not {shell.pid, other.pid, os.getpid(), os.getppid(), 1} & set(found)
+    finally:
+        await other.stop()
+        shell.kill()
+        shell.wait()
+
+
 async def test_garbage_in_the_pid_file_is_survived(home: Path) -> None:
     first = await embedded.start(home / "pg", settings=QUICK)
     await first.stop()

@@ -29,11 +29,14 @@ def recorded_postmaster(data: Path) -> int | None:
 def works_in(pid: int, data: Path) -> bool:
     """Whether a process is a PostgreSQL process of this data directory.
 
-    A process id alone says nothing: after a reboot or in a new container it is somebody else's. A
-    zombie has no working directory any more, so it counts as gone.
+    A process id alone says nothing: after a reboot or in a new container it is somebody else's.
+    What this says yes to may be killed, so program, directory and owner must all agree. A zombie
+    has no working directory any more, so it counts as gone.
     """
     if sys.platform == "linux":
         try:
+            if os.stat(f"/proc/{pid}").st_uid != data.stat().st_uid:
+                return False
             program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
             return program.startswith("postgres") and os.path.samefile(f"/proc/{pid}/cwd", data)
         except OSError:
