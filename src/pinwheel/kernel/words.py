@@ -20,7 +20,7 @@ from babel import Locale, dates, numbers
 from babel.messages import pofile
 
 LANGUAGES = ("zh-CN", "en")
-LOCALES = {"zh-CN": Locale("zh", "CN"), "en": Locale("en")}
+LOCALES = {"zh-CN": Locale("zh", "CN", script="Hans"), "en": Locale("en")}
 
 
 def language_of(tag: str | None) -> str | None:
@@ -36,7 +36,7 @@ def preferred(accept_language: str, default: str) -> str:
     for part in accept_language.split(",")[:20]:
         tag, _, parameter = part.partition(";")
         found = language_of(tag)
-        match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", parameter)
+        match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?|\.\d{1,3})\s*", parameter)
         weight = float(match[1]) if match else (0.0 if parameter.strip() else 1.0)
         if found and weight > best_weight:
             best, best_weight = found, weight

@@ -11,20 +11,18 @@ import asyncpg
 import msgspec
 from jinja2 import TemplateNotFound
 from litestar.exceptions import HTTPException
-from litestar.response.base import ASGIResponse
-from litestar.response.streaming import ASGIStreamingResponse
 
 from pinwheel.kernel.errors import Forbidden, Invalid, NotFound, Overloaded, Refusal
 from pinwheel.kernel.settings import Settings
 from pinwheel.kernel.web.call import Answer, Call, Cookie, File, See
 from pinwheel.kernel.web.guards import Seals
 from pinwheel.kernel.web.pages import Pages
+from pinwheel.kernel.web.ready import Headers, Ready
 from pinwheel.kernel.web.routes import Route
 
 log = logging.getLogger("pinwheel.web")
 SESSION_SECONDS = 60 * 86_400
 LANGUAGE_SECONDS = 365 * 86_400
-Headers = list[tuple[bytes, bytes]]
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -89,10 +87,10 @@ class Answers:
 
     def json(
         self, data: Any, status: int, headers: Headers, kind: str = "application/json"
-    ) -> ASGIResponse:
+    ) -> Ready:
         headers.append((b"cache-control", b"no-store"))
         body = b"" if status == 204 else msgspec.json.encode(data)
-        return ASGIResponse(body=body, media_type=kind, status_code=status, encoded_headers=headers)
+        return Ready(body=body, media_type=kind, status_code=status, headers=headers)
 
     def page(
         self,
@@ -101,7 +99,7 @@ class Answers:
         context: dict[str, Any],
         status: int,
         headers: Headers,
-    ) -> ASGIResponse:
+    ) -> Ready:
         """``page`` is the template and, when only a piece is wanted, its part."""
         exchange = call.exchange
         if exchange.prefixed and call.cookies.get("language") != call.language:
@@ -110,8 +108,8 @@ class Answers:
         text = self.pages.render(call.language, *page, context)
         headers.append((b"vary", b"Accept, HX-Request, Cookie"))
         headers.append((b"cache-control", b"private, no-cache"))
-        return ASGIResponse(
-            body=text, media_type="text/html", status_code=status, encoded_headers=headers
+        return Ready(
+            body=text.encode(), media_type="text/html", status_code=status, headers=headers
         )
 
     def start_session(self, call: Call, token: str) -> None:
@@ -119,7 +117,7 @@ class Answers:
         cookie = Cookie(self.session_cookie, token or None, SESSION_SECONDS)
         call.exchange.issued.append(self.cookie(cookie))
 
-    async def respond(self, call: Call, route: Route, result: Any) -> Any:
+    async def respond(self, call: Call, route: Route, result: Any) -> Ready:
         if isinstance(result, Answer):
             return await self._answer(call, route, result)
         if isinstance(result, See):
@@ -128,7 +126,7 @@ class Answers:
             return self._file(result)
         return await self._answer(call, route, Answer(result))
 
-    async def _answer(self, call: Call, route: Route, answer: Answer[Any]) -> ASGIResponse:
+    async def _answer(self, call: Call, route: Route, answer: Answer[Any]) -> Ready:
         self._set(call, answer.cookies, answer.session)
         headers = [(k.lower().encode(), v.encode()) for k, v in answer.headers.items()]
         status = answer.status if answer.status != 200 else route.status
@@ -169,7 +167,7 @@ class Answers:
             call.exchange.token = session
             self.start_session(call, session)
 
-    def _see(self, call: Call, route: Route, see: See) -> ASGIResponse:
+    def _see(self, call: Call, route: Route, see: See[Any]) -> Ready:
         self._set(call, see.cookies, see.session)
         if not call.wants_page:
             status = route.status if see.data is not None else 204
@@ -178,26 +176,17 @@ class Answers:
         own = see.path.startswith("/") and not see.path.startswith(("//", "/\\"))
         target = call.local(see.path if own else "/").encode("ascii", "ignore")
         if "hx-request" in call.headers:
-            return ASGIResponse(status_code=204, encoded_headers=[(b"hx-redirect", target)])
-        return ASGIResponse(status_code=see.status, encoded_headers=[(b"location", target)])
+            return Ready(status_code=204, headers=[(b"hx-redirect", target)])
+        return Ready(status_code=see.status, headers=[(b"location", target)])
 
-    def _file(self, file: File) -> Any:
-        headers = {k.lower(): v for k, v in file.headers.items()}
-        headers.setdefault("cache-control", "no-store")
+    def _file(self, file: File) -> Ready:
+        named = {"cache-control": "no-store"} | {k.lower(): v for k, v in file.headers.items()}
         if file.name:
-            headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name)}"
-        if isinstance(file.body, bytes):
-            return ASGIResponse(
-                body=file.body, media_type=file.media_type, status_code=file.status, headers=headers
-            )
-        return ASGIStreamingResponse(
-            iterator=file.body,
-            media_type=file.media_type,
-            status_code=file.status,
-            headers=headers,
-        )
+            named["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name)}"
+        headers = [(k.encode(), v.encode()) for k, v in named.items()]
+        return Ready(file.body, file.media_type, file.status, headers)
 
-    async def refuse(self, call: Call, route: Route | None, error: Exception) -> ASGIResponse:
+    async def refuse(self, call: Call, route: Route | None, error: Exception) -> Ready:
         """The answer to anything that was raised. What was unexpected is logged and told to
         nobody."""
         refusal = self._refusal(call, error)
@@ -217,16 +206,16 @@ class Answers:
         except Exception:
             log.exception("the refusal's page failed", extra={"request_id": call.request_id})
             text = refusal.sentence(call.language)
-            return ASGIResponse(
-                body=text,
+            return Ready(
+                body=text.encode(),
                 media_type="text/plain",
                 status_code=refusal.status,
-                encoded_headers=headers,
+                headers=headers,
             )
 
     async def _refusal_page(
         self, call: Call, route: Route | None, refusal: Refusal, headers: Headers
-    ) -> ASGIResponse:
+    ) -> Ready:
         sentence = refusal.sentence(call.language)
         more = {
             "error": sentence,

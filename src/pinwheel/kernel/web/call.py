@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -125,16 +124,15 @@ class Answer(Generic[T]):
 
 
 @dataclass(frozen=True)
-class See:
+class See(Generic[T]):
     """Go to ``path`` (in the reader's language) and look: the answer to a form. A program gets
     ``data``."""
 
     path: str
-    data: Any = None
+    data: T | None = None
     status: int = 303
     cookies: tuple[Cookie, ...] = ()
     session: str | None = None
-    id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from jinja2 import BaseLoader
 from litestar import Litestar, Response
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from pinwheel.kernel import idempotency, observe, rate, words
@@ -34,6 +33,7 @@ from pinwheel.kernel.web.guards import Seals
 from pinwheel.kernel.web.openapi import document
 from pinwheel.kernel.web.pages import Assets, Pages
 from pinwheel.kernel.web.reading import body_of, form_of, query_of
+from pinwheel.kernel.web.ready import Ready
 from pinwheel.kernel.web.routes import Route
 
 # First segments of paths that have no language: programs' doors, files, health.
@@ -174,7 +174,7 @@ class Edge:
         path = quote(f"/{exchange.language}/{exchange.path.lstrip('/')}").encode()
         exchange.route = "language"
         location = [(b"location", path + query), (b"vary", b"Accept-Language, Cookie")]
-        return ASGIResponse(status_code=302, encoded_headers=location)
+        return Ready(status_code=302, headers=location)
 
     def _observe(self, scope: Any, exchange: Exchange, took: float) -> None:
         observe.answered(scope["method"], exchange.route, exchange.status, took)
@@ -198,7 +198,7 @@ class Edge:
         return _Refused(self, request, error)
 
     def _handler(self, route: Route) -> HTTPRouteHandler:
-        async def run(request: Call) -> ASGIResponse:
+        async def run(request: Call) -> ASGIApp:
             exchange = request.exchange
             exchange.route = request.scope["path_template"]
             try:
@@ -207,7 +207,7 @@ class Edge:
             except Exception as error:
                 return await self.answers.refuse(request, route, error)
 
-        run.__annotations__ = {"request": Call, "return": ASGIResponse}
+        run.__annotations__ = {"request": Call, "return": ASGIApp}
         methods: Any = ["GET", "HEAD"] if route.method == "GET" else [route.method]
         return HTTPRouteHandler(
             list(route.paths),

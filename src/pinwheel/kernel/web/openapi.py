@@ -78,8 +78,9 @@ def _name(kind: Any) -> str:
 def _answered(route: Route) -> Any:
     """The struct inside ``Answer[…]``; None when there is no JSON to describe."""
     answer = route.answer
-    for one in typing.get_args(answer) if typing.get_origin(answer) is not Answer else (answer,):
-        if typing.get_origin(one) is Answer:
+    is_one = typing.get_origin(answer) in (Answer, See)
+    for one in (answer,) if is_one else typing.get_args(answer):
+        if typing.get_origin(one) in (Answer, See):
             return typing.get_args(one)[0]
     if answer in (None, type(None), Answer, See, File) or typing.get_args(answer):
         return None
