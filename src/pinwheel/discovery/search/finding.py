@@ -1,6 +1,5 @@
 """The search itself: filters, attempts, ranking, facets and reasons."""
 
-from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -9,26 +8,22 @@ import tantivy
 from pinwheel.discovery.search import plan
 from pinwheel.discovery.search.analysis import Token, identifier
 from pinwheel.discovery.search.index import (
-    SCHEMA,
     SearchIndex,
     Snapshot,
     exact,
-    facet_term,
     market_term,
 )
 from pinwheel.discovery.search.model import (
     MAX_DEPTH,
     MAX_PAGE,
     Document,
-    Facet,
-    FacetValue,
     Hit,
     Query,
     Results,
-    ScorePart,
     Widening,
 )
-from pinwheel.discovery.search.ranking import FIELDS, MASK, terms_of
+from pinwheel.discovery.search.narrowing import Filters, facets_of
+from pinwheel.discovery.search.reasons import Ask, reasons
 from pinwheel.discovery.search.spelling import correction
 
 _Q = tantivy.Query
@@ -40,24 +35,7 @@ _ORDERS = {
     "newest": ("by_age", tantivy.Order.Desc),
     "rating": ("by_rating", tantivy.Order.Desc),
 }
-MOST_FACET_VALUES = 2_000
-FACETS_SHOWN, VALUES_SHOWN = 20, 30
 NO_SYNONYMS = plan.Thesaurus([])
-
-
-class _Ask(msgspec.Struct, frozen=True):
-    """One way to ask: what must match, what adds points, and how to name it in the answer."""
-
-    matching: tantivy.Query
-    boosts: list[tantivy.Query]
-    units: list[plan.Unit]
-    words: list[Token]
-    key: str
-    widening: Widening = "none"
-    corrected: str | None = None
-    ignored: list[str] = []
-    complete: int | None = None
-    outside: int = 0
 
 
 def search(
@@ -69,17 +47,11 @@ def search(
     history of the index.
     """
     snapshot = index.snapshot()
-    market = market_term(query.channel, query.region)
-    lookup = plan.Lookup(snapshot, market, query.language.startswith("zh"))
-    filters = _Filters(query, market)
-    ask, total = _first_that_finds(query, lookup, filters, synonyms)
-    if 0 < total < plan.ENOUGH and query.sort == "relevance":
-        ask, total = _filled_up(ask, total, lookup, filters)
-    full = filters.narrowed(ask.matching)
-    addresses = _ranked(snapshot, query, ask, full, total)
+    lookup, filters, ask, total = asked(snapshot, query, synonyms)
+    addresses = ranked(snapshot, query, ask, filters, total)
     hits = [_hit(snapshot, query, ask, lookup, score, at, why) for score, at in addresses]
     facets, low, high = (
-        _facets(snapshot, query, ask, filters)
+        facets_of(snapshot, query, ask.matching, filters)
         if query.with_facets and (total or ask.outside)
         else ([], None, None)
     )
@@ -99,49 +71,22 @@ def search(
     )
 
 
-class _Filters:
-    """The conditions of a query that give no points."""
-
-    def __init__(self, query: Query, market: str) -> None:
-        self.always = [exact("market", market)]
-        if query.buyable_only:
-            self.always.append(exact("flag", "buyable"))
-        self._given = list(self.always)
-        low, high = query.price_min_minor, query.price_max_minor
-        if low is not None or high is not None:
-            low, high = _bounded(low), _bounded(high)
-            kind = tantivy.FieldType.Integer
-            self.always.append(_Q.range_query(SCHEMA, "price", kind, low, high))
-        self.by_facet = {
-            code[:100]: _any_of([facet_term(code, v) for v in values[:100]])
-            for code, values in list(query.facets.items())[:30]
-            if values
-        }
-
-        self.chosen = bool(self.by_facet) or len(self.always) > len(self._given)
-
-    def unfiltered(self, matching: tantivy.Query) -> tantivy.Query:
-        """The match in this market, without facets and prices."""
-        return _Q.boolean_query([(_MUST, matching), *((_MUST, q) for q in self._given)])
-
-    def narrowed(self, matching: tantivy.Query, *, without: str = "") -> tantivy.Query:
-        """The match under all filters, or all but one facet's own."""
-        held = self.always + [q for code, q in self.by_facet.items() if code != without]
-        quiet = [(_MUST, _Q.const_score_query(q, 0.0)) for q in held]
-        return _Q.boolean_query([(_MUST, matching), *quiet])
-
-
-def _bounded(minor: int | None) -> int | None:
-    return None if minor is None else max(-(1 << 62), min(minor, 1 << 62))
-
-
-def _any_of(terms: list[str]) -> tantivy.Query:
-    return _Q.boolean_query([(_SHOULD, exact("facet", t)) for t in terms])
+def asked(
+    snapshot: Snapshot, query: Query, synonyms: plan.Thesaurus
+) -> tuple[plan.Lookup, Filters, Ask, int]:
+    """How a query is asked in the end, and how many documents that lists."""
+    market = market_term(query.channel, query.region)
+    lookup = plan.Lookup(snapshot, market, query.language.startswith("zh"))
+    filters = Filters(query, market)
+    ask, total = _first_that_finds(query, lookup, filters, synonyms)
+    if 0 < total < plan.ENOUGH and query.sort == "relevance":
+        ask, total = _filled_up(ask, total, lookup, filters)
+    return lookup, filters, ask, total
 
 
 def _first_that_finds(
-    query: Query, lookup: plan.Lookup, filters: _Filters, synonyms: plan.Thesaurus
-) -> tuple[_Ask, int]:
+    query: Query, lookup: plan.Lookup, filters: Filters, synonyms: plan.Thesaurus
+) -> tuple[Ask, int]:
     """As typed; else with unknown words corrected; else with fewer words; else what is popular.
 
     Words that match only outside the filters have found something: those filters are the buyer's.
@@ -174,7 +119,7 @@ def _first_that_finds(
     return ask, lookup.snapshot.count(filters.narrowed(ask.matching))
 
 
-def _tried(ask: _Ask, lookup: plan.Lookup, filters: _Filters) -> tuple[_Ask, int]:
+def _tried(ask: Ask, lookup: plan.Lookup, filters: Filters) -> tuple[Ask, int]:
     total = lookup.snapshot.count(filters.narrowed(ask.matching))
     if total or not filters.chosen:
         return ask, total
@@ -189,7 +134,7 @@ def _ask(
     typed: str,
     widening: Widening = "none",
     corrected: str | None = None,
-) -> _Ask:
+) -> Ask:
     """All units must match (words like "for" needn't); an identifier is an answer by itself."""
     needed = [u for u in units if not u.optional]
     matching = (
@@ -205,7 +150,7 @@ def _ask(
         key = ""
     optional = [plan.unit_query(u) for u in units if u.optional and u.known]
     boosts = optional + _boosts(words, lookup)
-    return _Ask(matching, boosts, units, words, key, widening, corrected)
+    return Ask(matching, boosts, units, words, key, widening, corrected)
 
 
 def _boosts(words: list[Token], lookup: plan.Lookup) -> list[tantivy.Query]:
@@ -225,16 +170,14 @@ def _relaxed(
     needed: int,
     corrected: str | None,
     ignored: list[str],
-) -> _Ask:
+) -> Ask:
     ways = [(_SHOULD, plan.unit_query(u)) for u in known]
     matching = _Q.boolean_query(ways, minimum_number_should_match=needed)
     boosts = _boosts(words, lookup)
-    return _Ask(matching, boosts, known, words, "", "fewer_terms", corrected, ignored)
+    return Ask(matching, boosts, known, words, "", "fewer_terms", corrected, ignored)
 
 
-def _filled_up(
-    ask: _Ask, complete: int, lookup: plan.Lookup, filters: _Filters
-) -> tuple[_Ask, int]:
+def _filled_up(ask: Ask, complete: int, lookup: plan.Lookup, filters: Filters) -> tuple[Ask, int]:
     """Few match every word: those that miss one follow behind them."""
     needed = [u for u in ask.units if not u.optional]
     if ask.key or ask.widening not in ("none", "corrected") or len(needed) < 2:
@@ -247,8 +190,8 @@ def _filled_up(
     return wide, lookup.snapshot.count(filters.narrowed(wide.matching))
 
 
-def _browse(widening: Widening) -> _Ask:
-    return _Ask(
+def _browse(widening: Widening) -> Ask:
+    return Ask(
         _Q.const_score_query(_Q.all_query(), 0.0), plan.popularity_queries(), [], [], "", widening
     )
 
@@ -272,7 +215,7 @@ def _corrected(
     return plan.words_of(text), text
 
 
-def _rare(ask: _Ask, lookup: plan.Lookup, total: int) -> str | None:
+def _rare(ask: Ask, lookup: plan.Lookup, total: int) -> str | None:
     """A far commoner word next to a very rare one is offered, but not applied."""
     if ask.key or ask.widening != "none" or not 0 < total <= 2 or len(ask.words) > 4:
         return None
@@ -286,8 +229,8 @@ def _rare(ask: _Ask, lookup: plan.Lookup, total: int) -> str | None:
     return None
 
 
-def _ranked(
-    snapshot: Snapshot, query: Query, ask: _Ask, full: tantivy.Query, total: int
+def ranked(
+    snapshot: Snapshot, query: Query, ask: Ask, filters: Filters, total: int
 ) -> list[tuple[int, tantivy.DocAddress]]:
     """The page asked for: by score (or the chosen order), then by product id."""
     offset = max(0, min(query.offset, MAX_DEPTH))
@@ -297,7 +240,7 @@ def _ranked(
     order = _ORDERS.get(query.sort)
     if order is None and not ask.words:
         order = _ORDERS["popular"]
-    scored = full
+    full = scored = filters.narrowed(ask.matching)
     if order is None:
         tier = _Q.const_score_query(exact("flag", "buyable"), float(plan.BUYABLE_TIER))
         boosts = [(_SHOULD, q) for q in [*ask.boosts, *([] if query.buyable_only else [tier])]]
@@ -338,57 +281,17 @@ def _ids(snapshot: Snapshot, found: list[tuple[Any, tantivy.DocAddress]]) -> lis
     return list(zip(high, low, strict=True))
 
 
-def _facets(
-    snapshot: Snapshot, query: Query, ask: _Ask, filters: _Filters
-) -> tuple[list[Facet], int | None, int | None]:
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
-    wanted = {
-        "facet": {
-            "terms": {
-                "field": "facet",
-                "size": MOST_FACET_VALUES,
-                "segment_size": 65_000,
-            }
-        },
-        "price": {"stats": {"field": "price"}},
-    }
-    found = snapshot.searcher.aggregate(filters.narrowed(ask.matching), wanted)
-    for bucket in found["facet"]["buckets"]:
-        code, _, value = bucket["key"].partition("\x1f")
-        counts[code][value] = bucket["doc_count"]
-    for code in filters.by_facet:
-        own = snapshot.searcher.aggregate(filters.narrowed(ask.matching, without=code), wanted)
-        keyed = ((*b["key"].partition("\x1f"), b["doc_count"]) for b in own["facet"]["buckets"])
-        counts[code] = {value: count for c, _, value, count in keyed if c == code}
-        for value in query.facets[code]:
-            counts[code].setdefault(value, 0)
-    facets = [_facet(code, values, query.facets.get(code, [])) for code, values in counts.items()]
-    facets.sort(
-        key=lambda f: (not query.facets.get(f.code), -sum(v.count for v in f.values), f.code)
-    )
-    price = found["price"]
-    if not price["count"]:
-        return facets[:FACETS_SHOWN], None, None
-    return facets[:FACETS_SHOWN], int(price["min"]), int(price["max"])
-
-
-def _facet(code: str, values: dict[str, int], selected: list[str]) -> Facet:
-    rows = [FacetValue(value, count, value in selected) for value, count in values.items()]
-    rows.sort(key=lambda v: (not v.selected, -v.count, v.value))
-    return Facet(code, rows[:VALUES_SHOWN])
-
-
 def _hit(
     snapshot: Snapshot,
     query: Query,
-    ask: _Ask,
+    ask: Ask,
     lookup: plan.Lookup,
     score: int,
     address: tantivy.DocAddress,
     why: bool,
 ) -> Hit:
     document = snapshot.card(address)
-    because = _because(ask, lookup, document, score) if why and score else []
+    because = reasons(ask, lookup, document, score) if why and score else []
     return Hit(
         document.product_id,
         document.slug,
@@ -407,41 +310,3 @@ def title_in(document: Document, language: str) -> str:
         if key in document.titles:
             return document.titles[key]
     return ""
-
-
-def _because(ask: _Ask, lookup: plan.Lookup, document: Document, score: int) -> list[ScorePart]:
-    """The parts of a score, computed again from the document; what is left is closeness."""
-    terms = terms_of(document)
-    parts: list[ScorePart] = []
-    rest = score
-    if ask.key and ask.key in {identifier(i) for i in document.identifiers}:
-        parts.append(ScorePart("identifier", plan.IDENTIFIER_TIER, ask.key))
-    for unit in ask.units:
-        best = (0, 0)
-        for way in unit.alternatives:
-            if way.terms and all(t in terms.levels for t in way.terms):
-                each = zip(way.terms, way.points, strict=True)
-                points = sum(terms.levels[t][0] * p for t, p in each)
-                mask = 0
-                for term in way.terms:
-                    mask |= terms.levels[term][1]
-                best = max(best, (points, mask))
-        if best[0]:
-            names = [f.name for f in FIELDS if best[1] & MASK[f.name]]
-            parts.append(
-                ScorePart(
-                    "word" if ask.corrected is None else "spelled_like", best[0], unit.text, names
-                )
-            )
-    kinds = [(p, k) for k, p in plan.kind_alternatives(ask.words, lookup) if k in terms.kinds]
-    if kinds:
-        points, kind = max(kinds)
-        parts.append(ScorePart("kind", points, kind.replace("_", " "), ["kind"]))
-    if terms.popularity:
-        parts.append(ScorePart("popularity", terms.popularity * plan.POPULARITY_POINTS))
-    rest -= sum(p.points for p in parts)
-    for tier in (plan.COMPLETE_TIER, plan.BUYABLE_TIER):
-        rest -= tier if rest >= tier else 0
-    if rest > 0:
-        parts.append(ScorePart("closeness", rest))
-    return parts

@@ -333,10 +333,11 @@ class Writer:
             writer.commit()
             writer.wait_merging_threads()
         except BaseException:
-            del writer, index
+            with suppress(ValueError):
+                writer.rollback()
+                writer.wait_merging_threads()  # its threads would still write into the directory
             shutil.rmtree(path, ignore_errors=True)
             raise
-        del writer, index
         self._publish(path)
 
     def _publish(self, path: Path) -> None:
