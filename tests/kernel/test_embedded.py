@@ -288,7 +288,9 @@ async def test_a_stale_pid_file_that_names_somebody_else_is_removed(home: Path) 
     record = (first.data / "postmaster.pid").read_text().splitlines()
     port = record[3]
     await first.stop()
-    bystander = subprocess.Popen(["/bin/sleep", "600"])
+    # Of the same account: PostgreSQL itself sees through a process id of another account's.
+    owner = first.data.stat().st_uid if AS_ROOT else None
+    bystander = subprocess.Popen(["/bin/sleep", "600"], user=owner)
     try:
         for stale in (first.data / "postmaster.pid", first.data / f".s.PGSQL.{port}.lock"):
             stale.write_text("\n".join([str(bystander.pid), *record[1:]]) + "\n")
