@@ -15,6 +15,7 @@ from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.migrate import migrate
+from pinwheel.kernel.vault import Vault
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +68,14 @@ def rng() -> random.Random:
 @pytest.fixture
 async def db(url: str, clock: SetClock, rng: random.Random) -> AsyncIterator[Database]:
     """The whole house's database: its clock stands still, its ids are the same in each run."""
-    opened = await database.connect(url, clock=clock, reactions=app.reactions(), size=8, rng=rng)
+    opened = await database.connect(
+        url,
+        clock=clock,
+        reactions=app.reactions(),
+        size=8,
+        rng=rng,
+        vault=Vault({"test": "the secret of the tests"}),
+    )
     yield opened
     await opened.close()
 

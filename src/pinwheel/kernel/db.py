@@ -20,6 +20,7 @@ import msgspec
 from pinwheel.kernel.clock import Clock, SystemClock, new_id
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.events import Event, Reaction, Reactions
+from pinwheel.kernel.vault import Vault
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -78,6 +79,10 @@ class Tx:
 
     def new_id(self) -> uuid.UUID:
         return new_id(self.now, self.random)
+
+    def later_than(self, seconds: float) -> dt.datetime:
+        """The instant ``seconds`` from now."""
+        return self.now + dt.timedelta(seconds=seconds)
 
     async def rows(self, struct: type[S], sql: str, *args: Any) -> list[S]:
         self.statements += 1
@@ -209,14 +214,23 @@ class Database:
         reactions: Reactions,
         cell: int = 0,
         rng: random.Random | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.pool = pool
+        self._vault = vault
         self.clock = clock
         self.reactions = reactions
         self.cell = cell
         self.random = rng or random.SystemRandom()
         self.work_due = asyncio.Event()  # set after a commit that left jobs: wakes the worker here
         self._notifying: asyncio.Task[None] | None = None
+
+    @property
+    def vault(self) -> Vault:
+        """Seals personal data and secrets; a process without the installation's secret has none."""
+        if self._vault is None:
+            raise RuntimeError("this database was opened without the installation's secret")
+        return self._vault
 
     @asynccontextmanager
     async def transaction(
@@ -310,6 +324,7 @@ async def connect(
     cell: int = 0,
     size: int = 12,
     rng: random.Random | None = None,
+    vault: Vault | None = None,
 ) -> Database:
     """A ``Database`` on ``url``. Statements are prepared once per connection and kept."""
     pool = await asyncpg.create_pool(
@@ -328,5 +343,10 @@ async def connect(
         },
     )
     return Database(
-        pool, clock=clock or SystemClock(), reactions=reactions or Reactions(), cell=cell, rng=rng
+        pool,
+        clock=clock or SystemClock(),
+        reactions=reactions or Reactions(),
+        cell=cell,
+        rng=rng,
+        vault=vault,
     )
