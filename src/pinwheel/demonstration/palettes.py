@@ -17,7 +17,7 @@ PALETTES: tuple[Palette, ...] = (
     Palette("#f3ecdd", "#1d2b2a", "#1f5f5b", "#d9532c", "#e9b44c"),
     Palette("#123a3a", "#f4ecd8", "#d8694a", "#e6b655", "#6fa59a"),
     Palette("#e9e4da", "#22223a", "#3b4a8c", "#c8553d", "#8fa6cb"),
-    Palette("#c8452f", "#fff5e4", "#2a1a1f", "#f2b950", "#f6dcc0"),
+    Palette("#bf3f2a", "#fff5e4", "#2a1a1f", "#f2b950", "#f6dcc0"),
     Palette("#f1c24b", "#2a2117", "#b3402a", "#24525c", "#fff3d0"),
     Palette("#1f2a44", "#f3ead7", "#e0a33e", "#c7503c", "#7f9bc4"),
     Palette("#dfe8e1", "#17322b", "#2f7257", "#e07a5f", "#a9c9b1"),
