@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from pinwheel.kernel.errors import Refusal
+
 Sort = Literal["relevance", "price_asc", "price_desc", "popular", "newest", "rating"]
 Widening = Literal["none", "corrected", "fewer_terms", "popular"]
 
@@ -27,7 +29,7 @@ class Document(msgspec.Struct, frozen=True):
     A product sold in two markets is two documents with the same `product_id`. `price_minor` is the
     best buyable offer's price in minor units of `currency`; `facets` maps an attribute's code to
     its values; `identifiers` are GTIN, ISBN, SKU or maker's part numbers in any notation; `rating`
-    is 0 to 5; `sold_units` is a count.
+    is 0 to 5; `sold_units` is a count; `words` are other texts to be found by (labels of values).
     """
 
     product_id: UUID
@@ -41,6 +43,7 @@ class Document(msgspec.Struct, frozen=True):
     currency: str = ""
     buyable: bool = True
     facets: dict[str, list[str]] = {}
+    words: list[str] = []
     rating: float = 0.0
     sold_units: int = 0
     listed_at: datetime | None = None
@@ -154,3 +157,42 @@ class Spoken(msgspec.Struct, frozen=True):
     text: str
     language: str
     asked: int
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A folded query with how often it was asked, and how often it found nothing."""
+
+    language: str
+    channel: str
+    region: str
+    text: str
+    asked: int
+    found_nothing: int
+    last_found: int
+    last_meant: str
+
+
+class Unfound(msgspec.Struct, frozen=True):
+    """Demand without an answer: a query and how often it found nothing."""
+
+    text: str
+    language: str
+    asked: int
+    found_nothing: int
+    last_meant: str
+    last_at: datetime
+
+
+class Position(msgspec.Struct, frozen=True, order=True):
+    """A place in the feed of facts: the last one that was read."""
+
+    xid: int
+    id: UUID
+
+
+class SynonymInvalid(Refusal):
+    """A group of synonyms that says nothing, or too much."""
+
+    status = 422
+    en = "Synonyms need 2 to {most} different phrases of at most {characters} characters each."
+    zh = "同义词需要 2 到 {most} 个不同的词语，每个不超过 {characters} 个字符。"

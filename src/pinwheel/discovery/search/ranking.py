@@ -56,6 +56,7 @@ def texts(document: Document) -> dict[str, list[str]]:
     """The document's texts by field; the languages of a title are instances of one field."""
     names = [n for c in document.categories for n in (c.names.values() or [c.id])]
     values = [v for vs in document.facets.values() for v in vs if not _is_flag(v)]
+    values = list(dict.fromkeys([*values, *document.words]))
     return {
         "title": list(document.titles.values()),
         "kind": names,
