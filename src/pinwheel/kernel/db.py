@@ -222,6 +222,7 @@ class Database:
         self.reactions = reactions
         self.cell = cell
         self.random = rng or random.SystemRandom()
+        self.given: dict[type, Any] = {}  # what app.py hands to verbs, by type: providers, checkout
         self.work_due = asyncio.Event()  # set after a commit that left jobs: wakes the worker here
         self._notifying: asyncio.Task[None] | None = None
 

@@ -21,6 +21,7 @@ from pinwheel.kernel.errors import Overloaded, Refusal
 C = TypeVar("C")
 R = TypeVar("R")
 Verb = Callable[[Tx, Sequence[C]], Awaitable[Sequence[R | Refusal]]]
+OutsideVerb = Callable[[Database, Sequence[C]], Awaitable[Sequence[R | Refusal]]]
 
 
 class Together(Generic[C, R]):
@@ -54,7 +55,15 @@ class Together(Generic[C, R]):
         self._queue: deque[tuple[C, asyncio.Future[R], float]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._outside: OutsideVerb[C, R] | None = None
         self._seconds_each = 0.001  # a moving average, for Retry-After
+
+    @classmethod
+    def outside(cls, db: Database, verb: OutsideVerb[C, R], **how: Any) -> Together[C, R]:
+        """The same for a verb that talks to the network: it is called with no transaction open."""
+        one: Together[C, R] = cls(db, _never, **how)
+        one._outside = verb
+        return one
 
     async def __call__(self, command: C) -> R:
         if len(self._queue) >= self.waiting:
@@ -112,6 +121,8 @@ class Together(Generic[C, R]):
             _settle(answer, result)
 
     async def _attempt(self, commands: list[C]) -> Sequence[R | Refusal]:
+        if self._outside is not None:
+            return await self._outside(self.db, commands)
         for left in (2, 1, 0):
             try:
                 async with self.db.transaction(actor=self.actor) as tx:
@@ -122,6 +133,10 @@ class Together(Generic[C, R]):
                 if not left:
                     raise
         raise AssertionError
+
+
+async def _never(tx: Tx, commands: Sequence[Any]) -> Sequence[Any]:
+    raise AssertionError("this verb runs outside a transaction")
 
 
 def _settle(answer: asyncio.Future[Any], result: Any) -> None:

@@ -14,6 +14,7 @@ from pinwheel.ground.ledger.model import (
     Account,
     Held,
     Hold,
+    HoldClosed,
     HoldExpired,
     Insufficient,
     Journal,
@@ -184,16 +185,72 @@ async def expire(tx: Tx, *, most: int = 500) -> int:
     return len(due)
 
 
-async def keep(tx: Tx, hold_ids: Sequence[uuid.UUID]) -> int:
-    """Take the deadline off open holds: the amount is promised for good; how many were open. 1
+async def keep_for(tx: Tx, document_ids: Sequence[uuid.UUID]) -> int:
+    """Take the deadline off the open holds of documents: promised for good; how many. 1
     statement."""
     return await tx.run(
         """
         update ledger.hold set expires_at = null
-         where cell = $1 and id = any($2::uuid[]) and state = 'open'
+         where cell = $1 and document_id = any($2::uuid[]) and state = 'open'
         """,
         tx.cell,
-        list(hold_ids),
+        list(document_ids),
+    )
+
+
+async def release_for(tx: Tx, document_ids: Sequence[uuid.UUID]) -> int:
+    """Give back every open hold of documents; how many. 4 statements. Safe to repeat."""
+    return await release(
+        tx,
+        await tx.values(
+            """
+            select id from ledger.hold
+             where cell = $1 and document_id = any($2::uuid[]) and state = 'open'
+            """,
+            tx.cell,
+            list(document_ids),
+        ),
+    )
+
+
+async def reduce(tx: Tx, parts: Sequence[tuple[uuid.UUID, int]]) -> None:
+    """Give back a part of open holds: (hold, amount). Refuses ``HoldClosed`` where one holds
+    less."""
+    asked: dict[uuid.UUID, int] = {}
+    for hold_id, amount in parts:
+        asked[hold_id] = asked.get(hold_id, 0) + amount
+    holds = await _locked_holds(tx, sorted(asked))
+    for hold_id, amount in asked.items():
+        held = holds.get(hold_id)
+        if held is None or held.state != "open" or held.remaining < amount:
+            raise HoldClosed(state=held.state if held else "unknown", asked=amount)
+    named = {a for h in holds.values() for a in (h.debit_id, h.credit_id)}
+    accounts = await _lock(tx, sorted(named))
+    plan = Plan()
+    for held in holds.values():
+        part = msgspec.structs.replace(held, remaining=asked[held.id])
+        give_back(plan, held.id, part, accounts)
+    await tx.run(
+        """
+        with less as (
+          update ledger.hold h set remaining = h.remaining - r.amount,
+                 state = case when h.remaining = r.amount then 'released' else 'open' end,
+                 closed_at = case when h.remaining = r.amount then $2::timestamptz end
+            from unnest($3::uuid[], $4::bigint[]) as r(id, amount)
+           where h.cell = $1 and h.id = r.id
+        )
+        update ledger.balance b set held = b.held + d.held
+          from (select u.account_id, sum(u.held)::bigint as held
+                  from unnest($5::bigint[], $6::bigint[]) as u(account_id, held)
+                 group by u.account_id) d
+         where b.cell = $1 and b.account_id = d.account_id
+        """,
+        tx.cell,
+        tx.now,
+        list(asked),
+        list(asked.values()),
+        [account for _, account in plan.deltas],
+        [held for _, held in plan.deltas.values()],
     )
 
 

@@ -1,0 +1,116 @@
+"""Orders: a draft walks a row of stages and becomes an order, accounted for to the end.
+
+Words: a *draft* is what a buyer asks for; a *stage* decides one thing for every draft of a batch; a
+*quote* is what the draft would cost, with reasons and a *token* that names its figures; an order is
+*placed* when it is paid; a *shipment* is one parcel from one node.
+
+Promises: a refused draft changed nothing; an order is placed once per idempotency key; stock is
+taken before a payment is asked for and goes back when none comes; every payment ends as an order or
+as a refund; the shares of a line sum to the line.
+"""
+
+from pinwheel.trade.orders.actions import (
+    Checkout,
+    cancel,
+    confirm,
+    give_money_back,
+    give_up,
+    locked,
+)
+from pinwheel.trade.orders.fulfil import (
+    cancel_lines,
+    deliver,
+    delivery_income,
+    delivery_money,
+    line_money,
+    sales,
+    ship,
+    tax_payable,
+)
+from pinwheel.trade.orders.model import (
+    BadQuantity,
+    DeliveryOption,
+    Draft,
+    DraftLine,
+    EmptyOrder,
+    Item,
+    LinesCancelled,
+    LineUnsourced,
+    NoDelivery,
+    NoTender,
+    NothingToShip,
+    OfferUnavailable,
+    Order,
+    OrderCancelled,
+    OrderDelivered,
+    OrderLine,
+    OrderNotCancellable,
+    OrderNotReady,
+    OrderPlaced,
+    OrderShipped,
+    Placed,
+    Quote,
+    Reason,
+    Shipment,
+    StaleQuote,
+    Tender,
+    TenderMismatch,
+    number_of,
+    share,
+)
+from pinwheel.trade.orders.queries import OrderSight, lines_of, order, orders, shipments_of
+from pinwheel.trade.orders.resourcing import source_again
+from pinwheel.trade.orders.stages import Stage
+
+__all__ = [
+    "BadQuantity",
+    "Checkout",
+    "DeliveryOption",
+    "Draft",
+    "DraftLine",
+    "EmptyOrder",
+    "Item",
+    "LineUnsourced",
+    "LinesCancelled",
+    "NoDelivery",
+    "NoTender",
+    "NothingToShip",
+    "OfferUnavailable",
+    "Order",
+    "OrderCancelled",
+    "OrderDelivered",
+    "OrderLine",
+    "OrderNotCancellable",
+    "OrderNotReady",
+    "OrderPlaced",
+    "OrderShipped",
+    "OrderSight",
+    "Placed",
+    "Quote",
+    "Reason",
+    "Shipment",
+    "Stage",
+    "StaleQuote",
+    "Tender",
+    "TenderMismatch",
+    "cancel",
+    "cancel_lines",
+    "confirm",
+    "deliver",
+    "delivery_income",
+    "delivery_money",
+    "give_money_back",
+    "give_up",
+    "line_money",
+    "lines_of",
+    "locked",
+    "number_of",
+    "order",
+    "orders",
+    "sales",
+    "share",
+    "ship",
+    "shipments_of",
+    "source_again",
+    "tax_payable",
+]

@@ -1,0 +1,413 @@
+"""Placing orders: quote, place, confirm when paid, cancel. The verbs take lists; refusals
+answer one each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from pinwheel.ground import ledger
+from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import KeyReused, Refusal
+from pinwheel.trade import inventory, payments
+from pinwheel.trade.orders.model import (
+    Draft,
+    Order,
+    OrderCancelled,
+    OrderLine,
+    OrderNotCancellable,
+    OrderPlaced,
+    Placed,
+    Quote,
+    number_of,
+    quoted,
+)
+from pinwheel.trade.orders.queries import lines_of
+from pinwheel.trade.orders.stages import Stage, payments_of, row_of_stages, walk
+from pinwheel.trade.orders.writing import insert_orders
+
+LATE = "paid after the order had ended"
+
+
+class Checkout:
+    """The verbs that walk the stages. ``app.py`` makes one with the stages of every floor."""
+
+    def __init__(self, *higher: Stage, capture: bool = True) -> None:
+        self.stages = row_of_stages(*higher)
+        self.capture = capture
+
+    async def quote(self, tx: Tx, drafts: Sequence[Draft]) -> list[Quote | Refusal]:
+        """What each draft would cost now, and why. Takes nothing. 6 statements whatever the
+        carts hold."""
+        await walk(tx, self.stages, drafts, placing=False)
+        return [d.refusal or quoted(d) for d in drafts]
+
+    async def place(self, tx: Tx, drafts: Sequence[Draft]) -> list[Placed | Refusal]:
+        """Take the stock, write the orders and their payments, still to be asked for: nothing
+        is charged yet.
+
+        A repeat of a (scope, key) answers with its order; the same key with other input is
+        ``KeyReused``. A draft whose ``expected`` is not its quote is refused with the new one
+        (``StaleQuote``). Statements per call: 16, however many drafts; an order's payments are
+        asked for after the commit (``payments.charge``)."""
+        answers, fresh, twins = await self._repeats(tx, drafts)
+        loads = await walk(tx, self.stages, fresh, placing=True)
+        for stage, loaded in zip(self.stages, loads, strict=True):
+            standing = [d for d in fresh if d.refusal is None]
+            if standing:
+                await stage.record(tx, loaded, standing)
+        asked = await self._ask(tx, [d for d in fresh if d.refusal is None])
+        standing = [d for d in fresh if d.refusal is None]
+        if standing:
+            await insert_orders(tx, standing)
+        for draft in fresh:
+            answers[draft.id] = draft.refusal or Placed(
+                order_id=draft.id,
+                number=number_of(draft.id),
+                state="pending_payment" if draft.total_minor else "placed",
+                total_minor=draft.total_minor,
+                currency=draft.currency,
+                payments=asked[draft.id],
+            )
+        free = [d for d in standing if d.refusal is None and d.total_minor == 0]
+        if free:
+            await confirm(tx, {d.id: 0 for d in free})
+        for twin, first in twins.items():
+            answer = answers[first]
+            answers[twin] = answer if isinstance(answer, Refusal) else _repeated(answer)
+        return [answers[d.id] for d in drafts]
+
+    async def _ask(
+        self, tx: Tx, drafts: Sequence[Draft]
+    ) -> dict[uuid.UUID, list[payments.Payment]]:
+        """Start each draft's payments; one whose payment is refused gives its stock back."""
+        asked: dict[uuid.UUID, list[payments.Payment]] = {d.id: [] for d in drafts}
+        wanted = [p for d in drafts for p in payments_of(d, tx, capture=self.capture)]
+        started = await payments.start(tx, wanted) if wanted else []
+        by_id = {d.id: d for d in drafts}
+        for payment, answer in zip(wanted, started, strict=True):
+            if isinstance(answer, Refusal):
+                by_id[payment.order_id].refusal = answer
+            else:
+                asked[payment.order_id].append(answer)
+        refused = [d for d in drafts if d.refusal is not None]
+        if refused:
+            await ledger.release_for(tx, [d.id for d in refused])
+        return asked
+
+    async def _repeats(
+        self, tx: Tx, drafts: Sequence[Draft]
+    ) -> tuple[dict[uuid.UUID, Placed | Refusal], list[Draft], dict[uuid.UUID, uuid.UUID]]:
+        """Answers for repeats, the drafts that are new, and who repeats whom within this call."""
+        answers: dict[uuid.UUID, Placed | Refusal] = {}
+        keyed = [d for d in drafts if d.key is not None]
+        known: dict[tuple[str | None, str | None], _Known] = {}
+        if keyed:
+            rows = await tx.rows(
+                _Known,
+                """
+                select o.scope, o.key, o.input_hash, o.id, o.number, o.state, o.total_minor,
+                o.currency from orders."order" o join unnest($2::text[], $3::text[]) as k(scope,
+                key) on k.scope = o.scope and k.key = o.key where o.cell = $1 and o.key is not
+                null """,
+                tx.cell,
+                [d.scope for d in keyed],
+                [d.key for d in keyed],
+            )
+            known = {(r.scope, r.key): r for r in rows}
+        fresh: list[Draft] = []
+        twins: dict[uuid.UUID, uuid.UUID] = {}
+        for draft in drafts:
+            before = known.get((draft.scope, draft.key)) if draft.key is not None else None
+            if before is None:
+                fresh.append(draft)
+                if draft.key is not None:
+                    known[draft.scope, draft.key] = _Known.of(draft)
+            elif before.input_hash != draft.digest():
+                answers[draft.id] = KeyReused(key=draft.key)
+            elif before.state == "":
+                twins[draft.id] = before.id
+            else:
+                answers[draft.id] = Placed(
+                    order_id=before.id,
+                    number=before.number,
+                    state=before.state,
+                    total_minor=before.total_minor,
+                    currency=before.currency,
+                    payments=[],
+                    fresh=False,
+                )
+        return answers, fresh, twins
+
+
+def _repeated(answer: Placed) -> Placed:
+    return msgspec.structs.replace(answer, fresh=False, payments=[])
+
+
+class _Known(msgspec.Struct, frozen=True):
+    scope: str | None
+    key: str | None
+    input_hash: bytes | None
+    id: uuid.UUID
+    number: str
+    state: str
+    total_minor: int
+    currency: str
+
+    @classmethod
+    def of(cls, draft: Draft) -> _Known:
+        number = number_of(draft.id)
+        return cls(draft.scope, draft.key, draft.digest(), draft.id, number, "", 0, "")
+
+
+async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
+    """Orders whose payments are secured become placed, and their stock is theirs for good. 2
+    statements.
+
+    A payment that comes after its order has ended is not kept: the stock is taken again if it
+    is still there, else the money goes back by itself."""
+    rows = await tx.rows(
+        _Confirmed,
+        """
+        update orders."order" o
+           set secured_minor = o.secured_minor + s.amount,
+               state = case when o.state = 'pending_payment'
+                             and o.secured_minor + s.amount >= o.total_minor then 'placed'
+                            else o.state end,
+               held_until = case when o.held_until is not null
+                                 then $4 + (o.held_until - o.placed_at) end
+          from unnest($2::uuid[], $3::bigint[]) as s(id, amount)
+         where o.cell = $1 and o.id = s.id
+        returning o.id, o.number, o.state, o.person_id, o.total_minor, o.secured_minor, o.currency,
+                  o.market, o.channel
+        """,
+        tx.cell,
+        sorted(secured),
+        [secured[i] for i in sorted(secured)],
+        tx.now,
+    )
+    placed = [r for r in rows if r.state == "placed"]
+    if placed:
+        await ledger.keep_for(tx, [r.id for r in placed])
+        tx.emit(*(r.event() for r in placed))
+    late = [r for r in rows if r.state == "cancelled"]
+    if late:
+        await revive(tx, [r.id for r in late])
+
+
+class _Confirmed(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    number: str
+    state: str
+    person_id: uuid.UUID | None
+    total_minor: int
+    secured_minor: int
+    currency: str
+    market: str
+    channel: str
+
+    def event(self) -> OrderPlaced:
+        return OrderPlaced(
+            order_id=self.id,
+            number=self.number,
+            person_id=self.person_id,
+            total_minor=self.total_minor,
+            currency=self.currency,
+            market=self.market,
+            channel=self.channel,
+        )
+
+
+async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
+    """The late payer: take the stock again where it is still free and the whole is paid, else
+    send the money back without anybody asking."""
+    for order_id in sorted(order_ids):
+        order, lines = await locked(tx, order_id)
+        again = None
+        if (
+            order.secured_minor - order.refunded_minor >= order.total_minor
+            and order.cancel_reason == "unpaid"
+        ):
+            again = await ledger.hold(
+                tx,
+                [
+                    ledger.Hold(
+                        document_kind="order",
+                        document_id=order_id,
+                        key=f"{li.line}:{li.node}:again",
+                        debit=inventory.sold(li.variant_id),
+                        credit=inventory.available(
+                            inventory.Place(li.seller_id, li.node, li.variant_id)
+                        ),
+                        amount=li.quantity,
+                    )
+                    for li in lines
+                ],
+            )
+        held = [a for a in again or () if isinstance(a, ledger.Held)]
+        if again is None or len(held) < len(lines):
+            await ledger.release(tx, [h.hold_id for h in held])
+            await give_money_back(tx, order, order.secured_minor - order.refunded_minor, LATE)
+            continue
+        await tx.run(
+            """
+            with line as (
+              update orders.line l set cancelled = 0, hold_id = h.hold_id
+                from unnest($3::smallint[], $4::uuid[]) as h(line, hold_id)
+               where l.cell = $1 and l.order_id = $2 and l.line = h.line
+            )
+            update orders."order" set state = 'placed', cancelled_at = null, cancel_reason = null
+             where cell = $1 and id = $2
+            """,
+            tx.cell,
+            order_id,
+            [li.line for li in lines],
+            [h.hold_id for h in held],
+        )
+        tx.emit(
+            OrderPlaced(
+                order_id=order.id,
+                number=order.number,
+                person_id=order.person_id,
+                total_minor=order.total_minor,
+                currency=order.currency,
+                market=order.market,
+                channel=order.channel,
+            )
+        )
+
+
+async def give_up(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
+    """Orders that were never paid for end; their stock goes back. Safe to repeat. Others are
+    left alone."""
+    ended = await tx.rows(
+        _Ended,
+        """
+        with ended as (
+          update orders."order" o set state = 'cancelled', cancelled_at = $3, cancel_reason =
+          'unpaid' where o.cell = $1 and o.id = any($2::uuid[]) and o.state = 'pending_payment'
+          returning o.id, o.number, o.person_id, o.secured_minor ), line as ( update orders.line
+          l set cancelled = l.quantity from ended where l.cell = $1 and l.order_id = ended.id )
+          select id, number, person_id, secured_minor from ended order by id """,
+        tx.cell,
+        sorted(order_ids),
+        tx.now,
+    )
+    if not ended:
+        return
+    await ledger.release_for(tx, [e.id for e in ended])
+    for one in ended:
+        if one.secured_minor:  # part of it was paid, the rest was not
+            order, _ = await locked(tx, one.id)
+            await give_money_back(tx, order, one.secured_minor - order.refunded_minor, "unpaid")
+    tx.emit(
+        *(
+            OrderCancelled(
+                order_id=e.id,
+                number=e.number,
+                person_id=e.person_id,
+                reason="unpaid",
+                refund_minor=e.secured_minor,
+            )
+            for e in ended
+        )
+    )
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    number: str
+    person_id: uuid.UUID | None
+    secured_minor: int
+
+
+async def cancel(
+    tx: Tx, order_id: uuid.UUID, *, reason: str, person_id: uuid.UUID | None = None
+) -> Order:
+    """Cancel a whole order before anything of it has left: stock and money go back. Safe to repeat.
+
+    With ``person_id`` only that person's order is found. Refuses ``OrderNotCancellable``.
+    """
+    order, lines = await locked(tx, order_id, person_id=person_id)
+    if order.state == "cancelled":
+        return order
+    if order.state == "pending_payment":
+        await give_up(tx, [order_id])
+        await tx.run(
+            'update orders."order" set cancel_reason = $3 where cell = $1 and id = $2',
+            tx.cell,
+            order_id,
+            reason,
+        )
+        return (await locked(tx, order_id))[0]
+    if order.state != "placed" or any(line.shipped for line in lines):
+        raise OrderNotCancellable(number=order.number, state=order.state)
+    refund = order.secured_minor - order.refunded_minor
+    await tx.run(
+        """
+        with line as (
+          update orders.line set cancelled = quantity where cell = $1 and order_id = $2
+        )
+        update orders."order" set state = 'cancelled', cancelled_at = $3, cancel_reason = $4
+         where cell = $1 and id = $2
+        """,
+        tx.cell,
+        order_id,
+        tx.now,
+        reason,
+    )
+    await ledger.release_for(tx, [order_id])
+    await give_money_back(tx, order, refund, reason)
+    tx.emit(
+        OrderCancelled(
+            order_id=order.id,
+            number=order.number,
+            person_id=order.person_id,
+            reason=reason,
+            refund_minor=refund,
+        )
+    )
+    return (await locked(tx, order_id))[0]
+
+
+async def give_money_back(tx: Tx, order: Order, amount_minor: int, reason: str) -> None:
+    """Have payments refund ``amount_minor`` of the order, and note it on the order."""
+    if amount_minor <= 0:
+        return
+    answer = await payments.refund_order(tx, order.id, amount_minor, reason)
+    if isinstance(answer, Refusal):
+        raise answer
+    await tx.run(
+        """
+        update orders."order" set refunded_minor = refunded_minor + $3 where cell = $1 and id = $2
+        """,
+        tx.cell,
+        order.id,
+        amount_minor,
+    )
+
+
+async def locked(
+    tx: Tx, order_id: uuid.UUID, *, person_id: uuid.UUID | None = None
+) -> tuple[Order, list[OrderLine]]:
+    """The order under lock, with its lines. ``NotFound`` when there is none, or none of this
+    person."""
+    order = await tx.the(
+        "order",
+        Order,
+        """
+        select id, number, state, person_id, contact, ship_to, country, region, market, currency,
+               channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
+               tax_minor, tax_included, total_minor, secured_minor, refunded_minor, delivery_taken,
+               reasons, placed_at, held_until, cancelled_at, cancel_reason
+          from orders."order"
+         where cell = $1 and id = $2 and ($3::uuid is null or person_id = $3)
+           for update
+        """,
+        tx.cell,
+        order_id,
+        person_id,
+    )
+    return order, await lines_of(tx, [order_id])

@@ -1,0 +1,42 @@
+"""What follows for orders from what happens to payments, holds and nodes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from pinwheel.ground.ledger import HoldExpired
+from pinwheel.kernel.db import Tx
+from pinwheel.kernel.events import after, during
+from pinwheel.trade.inventory import NodeClosed
+from pinwheel.trade.orders.actions import confirm, give_up
+from pinwheel.trade.orders.resourcing import source_again
+from pinwheel.trade.payments import PaymentFailed, PaymentSecured
+
+
+@during(PaymentSecured)
+async def place_secured(tx: Tx, events: Sequence[PaymentSecured]) -> None:
+    """Paid: the order is placed in the transaction that recorded the payment."""
+    secured: dict[uuid.UUID, int] = {}
+    for event in events:
+        secured[event.order_id] = secured.get(event.order_id, 0) + event.amount_minor
+    await confirm(tx, secured)
+
+
+@during(PaymentFailed)
+async def end_unpaid(tx: Tx, events: Sequence[PaymentFailed]) -> None:
+    """Declined: the stock goes back in the same transaction."""
+    await give_up(tx, sorted({event.order_id for event in events}))
+
+
+@during(HoldExpired)
+async def end_expired(tx: Tx, events: Sequence[HoldExpired]) -> None:
+    """The payment did not come in time: the order ends with its reservation."""
+    await give_up(tx, sorted({e.document_id for e in events if e.document_kind == "order"}))
+
+
+@after(NodeClosed)
+async def source_elsewhere(tx: Tx, events: Sequence[NodeClosed]) -> None:
+    """A node stopped: its open lines are sourced from the others."""
+    for event in events:
+        await source_again(tx, event.node)

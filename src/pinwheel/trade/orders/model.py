@@ -1,0 +1,463 @@
+"""Nouns and rules of an order: the draft that walks the stages, the quote it shows, what may
+happen after."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.events import Event
+from pinwheel.trade.payments import Payment
+
+MAX_LINES = 200
+MAX_QUANTITY = 100_000
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Item(msgspec.Struct, frozen=True):
+    """So many of one offer."""
+
+    offer_id: uuid.UUID
+    quantity: int
+
+
+class Tender(msgspec.Struct, frozen=True):
+    """How to pay: a provider and its token of a method. ``amount_minor`` None is whatever is
+    left."""
+
+    provider: str
+    method: str
+    amount_minor: int | None = None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a figure is what it is: shown to the buyer and kept with the order."""
+
+    step: str
+    en: str
+    zh: str
+    amount_minor: int
+
+
+class DeliveryOption(msgspec.Struct, frozen=True):
+    """One way to be delivered to, priced for this draft."""
+
+    code: str
+    name: dict[str, str]
+    price_minor: int
+    min_days: int
+    max_days: int
+
+
+class DraftLine(msgspec.Struct):
+    """One line as the stages fill it. A line that two nodes send is two lines."""
+
+    offer_id: uuid.UUID
+    seller_id: uuid.UUID
+    variant_id: uuid.UUID
+    sku: str
+    title: dict[str, str]
+    slug: str
+    quantity: int
+    unit_price_minor: int
+    list_price_minor: int | None
+    tax_class: str
+    weight_grams: int
+    discount_minor: int = 0
+    tax_basis_points: int = 0
+    tax_minor: int = 0
+    fee_minor: int = 0
+    node: str = ""
+    hold_id: uuid.UUID | None = None
+
+    @property
+    def goods_minor(self) -> int:
+        return self.unit_price_minor * self.quantity
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """What a buyer asks for, and what the stages make of it. ``expected`` is the quote the
+    buyer saw."""
+
+    id: uuid.UUID
+    items: Sequence[Item]
+    market: str
+    country: str
+    region: str = ""
+    postal_code: str = ""
+    person_id: uuid.UUID | None = None
+    contact: str | None = None
+    ship_to: str | None = None
+    delivery: str | None = None
+    tenders: Sequence[Tender] = ()
+    expected: str | None = None
+    channel: str = "web"
+    scope: str | None = None
+    key: str | None = None
+    undo_seconds: int = 0
+    return_url: str = ""
+    # filled by the stages
+    currency: str = ""
+    tax_included: bool = True
+    lines: list[DraftLine] = []
+    options: list[DeliveryOption] = []
+    delivery_minor: int = 0
+    delivery_tax_minor: int = 0
+    reasons: list[Reason] = []
+    refusal: Refusal | None = None
+
+    @property
+    def goods_minor(self) -> int:
+        return sum(line.goods_minor for line in self.lines)
+
+    @property
+    def discount_minor(self) -> int:
+        return sum(line.discount_minor for line in self.lines)
+
+    @property
+    def tax_minor(self) -> int:
+        return sum(line.tax_minor for line in self.lines) + self.delivery_tax_minor
+
+    @property
+    def total_minor(self) -> int:
+        on_top = 0 if self.tax_included else self.tax_minor
+        return self.goods_minor - self.discount_minor + self.delivery_minor + on_top
+
+    def line_total(self, line: DraftLine) -> int:
+        return line.goods_minor - line.discount_minor + (0 if self.tax_included else line.tax_minor)
+
+    def digest(self) -> bytes:
+        """A hash of what was asked, to tell a repeat from another request under the same key."""
+        asked = (
+            self.items,
+            self.market,
+            self.country,
+            self.region,
+            self.delivery,
+            self.tenders,
+            self.person_id,
+        )
+        return hashlib.blake2b(msgspec.json.encode(asked), digest_size=16).digest()
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order would cost, to the minor unit, and why. ``token`` names exactly these
+    figures."""
+
+    token: str
+    market: str
+    currency: str
+    tax_included: bool
+    lines: list[DraftLine]
+    delivery: str
+    options: list[DeliveryOption]
+    goods_minor: int
+    discount_minor: int
+    delivery_minor: int
+    tax_minor: int
+    total_minor: int
+    reasons: list[Reason]
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that was accepted; ``fresh`` is False for a repeat of the same request."""
+
+    order_id: uuid.UUID
+    number: str
+    state: str
+    total_minor: int
+    currency: str
+    payments: list[Payment] = []  # to be asked for now
+    fresh: bool = True
+
+
+def quoted(draft: Draft) -> Quote:
+    """The quote of a draft that walked the stages."""
+    return Quote(
+        token=quote_token(draft),
+        market=draft.market,
+        currency=draft.currency,
+        tax_included=draft.tax_included,
+        lines=draft.lines,
+        delivery=draft.delivery or "",
+        options=draft.options,
+        goods_minor=draft.goods_minor,
+        discount_minor=draft.discount_minor,
+        delivery_minor=draft.delivery_minor,
+        tax_minor=draft.tax_minor,
+        total_minor=draft.total_minor,
+        reasons=draft.reasons,
+    )
+
+
+def quote_token(draft: Draft) -> str:
+    """The name of these figures: any change of price, discount, tax or delivery is another token.
+
+    It says nothing of nodes: where a parcel comes from may change without the buyer being asked
+    again."""
+    per_offer: dict[uuid.UUID, list[int]] = {}
+    for line in draft.lines:
+        sums = per_offer.setdefault(line.offer_id, [0, 0, 0, 0])
+        sums[0] += line.quantity
+        sums[1] += line.goods_minor
+        sums[2] += line.discount_minor
+        sums[3] += line.tax_minor
+    figures = (
+        draft.market,
+        draft.currency,
+        sorted((str(offer), *sums) for offer, sums in per_offer.items()),
+        draft.delivery,
+        draft.delivery_minor,
+        draft.total_minor,
+    )
+    return hashlib.blake2b(msgspec.json.encode(figures), digest_size=9).hexdigest()
+
+
+def number_of(order_id: uuid.UUID) -> str:
+    """A number a person can read out: 60 random bits of the id in Crockford's base 32, in
+    groups of four."""
+    bits = order_id.int & ((1 << 60) - 1)
+    letters = "".join(CROCKFORD[(bits >> shift) & 31] for shift in range(55, -1, -5))
+    return "-".join((letters[:4], letters[4:8], letters[8:]))
+
+
+def share(amount: int, whole: int, before: int, part: int) -> int:
+    """The share of ``amount`` that ``part`` of ``whole`` carries after ``before`` were settled.
+
+    Cumulative rounding down: however a line is cut, the shares sum to ``amount`` exactly.
+    """
+    return amount * (before + part) // whole - amount * before // whole
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it stands."""
+
+    id: uuid.UUID
+    number: str
+    state: str
+    person_id: uuid.UUID | None
+    contact: str | None
+    ship_to: str | None
+    country: str
+    region: str
+    market: str
+    currency: str
+    channel: str
+    delivery: str
+    goods_minor: int
+    discount_minor: int
+    delivery_minor: int
+    delivery_tax_minor: int
+    tax_minor: int
+    tax_included: bool
+    total_minor: int
+    secured_minor: int
+    refunded_minor: int
+    delivery_taken: bool
+    reasons: list[Reason]
+    placed_at: dt.datetime
+    held_until: dt.datetime | None
+    cancelled_at: dt.datetime | None
+    cancel_reason: str | None
+
+
+class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
+    order_id: uuid.UUID
+    line: int
+    offer_id: uuid.UUID
+    seller_id: uuid.UUID
+    variant_id: uuid.UUID
+    sku: str
+    title: dict[str, str]
+    node: str
+    hold_id: uuid.UUID | None
+    quantity: int
+    unit_price_minor: int
+    goods_minor: int
+    discount_minor: int
+    tax_basis_points: int
+    tax_minor: int
+    total_minor: int
+    fee_minor: int
+    cancelled: int
+    shipped: int
+    returned: int
+
+    @property
+    def open(self) -> int:
+        """Pieces that are neither cancelled nor on their way."""
+        return self.quantity - self.cancelled - self.shipped
+
+
+class Shipment(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    order_id: uuid.UUID
+    node: str
+    state: str
+    carrier: str
+    tracking: str
+    lines: list[tuple[int, int]]
+    shipped_at: dt.datetime
+    delivered_at: dt.datetime | None
+
+
+# --- refusals
+
+
+class EmptyOrder(Refusal):
+    status = 422
+    en = "There is nothing in this order. Put something in the cart first."
+    zh = "订单中没有商品，请先将商品加入购物车。"
+
+
+class TooManyLines(Refusal):
+    status = 422
+    en = "An order holds at most {most} different items; this one has {lines}. Please split it."
+    zh = "单个订单最多 {most} 种商品，当前为 {lines} 种，请拆分后下单。"
+
+
+class BadQuantity(Refusal):
+    status = 422
+    en = "The quantity {quantity} is not possible here. Choose between 1 and {most}."
+    zh = "数量 {quantity} 不可用，请选择 1 到 {most} 之间的数量。"
+
+
+class OfferUnavailable(Refusal):
+    """Unknown, paused, unpublished, or without a price in this market: told apart to nobody."""
+
+    en = "{sku} is not for sale here at the moment. Remove it to go on."
+    zh = "{sku} 目前在此处不可购买，请移除后继续。"
+
+
+class UnknownMarket(Refusal):
+    status = 422
+    en = "There is no market {market}. Choose one of the shop's markets."
+    zh = "不存在市场 {market}，请选择本店支持的市场。"
+
+
+class NoDelivery(Refusal):
+    status = 422
+    en = "This order can't be delivered to {country} in the chosen way. Choose another delivery."
+    zh = "无法以所选方式配送至 {country}，请选择其他配送方式。"
+
+
+class StaleQuote(Refusal):
+    """What the buyer saw is not what holds now; ``quote`` is the new one."""
+
+    en = (
+        "The price has changed since you saw it: the total is now {total}. Please look and confirm."
+    )
+    zh = "您看到的价格已变动：现在的总额为 {total}。请核对后确认。"
+
+    def __init__(self, quote: Quote, total: str) -> None:
+        super().__init__(total=total)
+        self.quote = quote
+        self.facts["quote"] = msgspec.to_builtins(quote)
+
+
+class NoTender(Refusal):
+    status = 422
+    en = "Choose how to pay."
+    zh = "请选择支付方式。"
+
+
+class TenderMismatch(Refusal):
+    status = 422
+    en = "The payments add up to {given}, the order to {total}. Make them equal."
+    zh = "支付合计 {given} 与订单总额 {total} 不一致，请调整。"
+
+
+class PaymentDeclined(Refusal):
+    """The provider said no: the order ended, nothing was charged, the stock is free again."""
+
+    status = 402
+    en = "The payment was declined ({reason}). Nothing was charged; please choose another way to pay."
+    zh = "支付未成功（{reason}），未扣款。请选择其他支付方式。"
+
+
+class OrderNotCancellable(Refusal):
+    en = "Order {number} can't be cancelled any more: it is {state}. You can return it once it is there."
+    zh = "订单 {number} 当前状态为 {state}，已无法取消。收到商品后可申请退货。"
+
+
+class NothingToShip(Refusal):
+    status = 422
+    en = "Line {line} of order {number} has {open} pieces left to send, {asked} asked for."
+    zh = "订单 {number} 第 {line} 行还有 {open} 件待发，请求发出 {asked} 件。"
+
+
+class OrderNotReady(Refusal):
+    """Not paid for, cancelled, or still inside the buyer's undo window."""
+
+    en = "Order {number} can't be sent yet: it is {state}."
+    zh = "订单 {number} 目前状态为 {state}，还不能发货。"
+
+
+# --- events
+
+
+class OrderPlaced(Event, frozen=True, kw_only=True):
+    """Paid for and accepted. ``items``: (variant, offer, seller, quantity, total_minor) of each
+    line."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+    number: str
+    person_id: uuid.UUID | None
+    total_minor: int
+    currency: str
+    market: str
+    channel: str
+
+
+class OrderCancelled(Event, frozen=True, kw_only=True):
+    subject = "order_id"
+    order_id: uuid.UUID
+    number: str
+    person_id: uuid.UUID | None
+    reason: str
+    refund_minor: int
+
+
+class LinesCancelled(Event, frozen=True, kw_only=True):
+    subject = "order_id"
+    order_id: uuid.UUID
+    number: str
+    lines: list[tuple[int, int]]
+    refund_minor: int
+    reason: str
+
+
+class OrderShipped(Event, frozen=True, kw_only=True):
+    subject = "order_id"
+    order_id: uuid.UUID
+    number: str
+    person_id: uuid.UUID | None
+    shipment_id: uuid.UUID
+    tracking: str
+
+
+class OrderDelivered(Event, frozen=True, kw_only=True):
+    subject = "order_id"
+    order_id: uuid.UUID
+    number: str
+    person_id: uuid.UUID | None
+    shipment_id: uuid.UUID
+
+
+class LineUnsourced(Event, frozen=True, kw_only=True):
+    """A node failed and nobody else has the pieces: a person decides, or they are refunded."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+    line: int
+    node: str
+
+
+Facts = dict[str, Any]

@@ -1,0 +1,508 @@
+"""The row of stages a draft walks. Each loads once for the whole batch, decides purely for each
+draft, and records once. Stages from higher floors are handed over by ``app.py``: orders doesn't
+know who they are."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from pinwheel.ground import ledger
+from pinwheel.kernel.db import Tx
+from pinwheel.trade import inventory, payments, pricing
+from pinwheel.trade.inventory import Place, Wanted, available
+from pinwheel.trade.orders.model import (
+    MAX_LINES,
+    MAX_QUANTITY,
+    BadQuantity,
+    DeliveryOption,
+    Draft,
+    DraftLine,
+    EmptyOrder,
+    Item,
+    NoDelivery,
+    NoTender,
+    OfferUnavailable,
+    Reason,
+    StaleQuote,
+    TenderMismatch,
+    TooManyLines,
+    UnknownMarket,
+    quote_token,
+    quoted,
+)
+
+HOLD_SECONDS = 900  # how long stock waits for a payment
+
+
+class Stage(Protocol):
+    """One step of the walk. ``decide`` changes only the draft and what ``load`` returned; a
+    draft it refuses gets its ``refusal`` and leaves the row."""
+
+    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any: ...
+
+    def decide(self, loaded: Any, draft: Draft) -> None: ...
+
+    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None: ...
+
+
+async def walk(
+    tx: Tx, stages: Sequence[Stage], drafts: Sequence[Draft], *, placing: bool
+) -> list[Any]:
+    """Load and decide every stage, in order; what each loaded, for ``record``."""
+    loads = []
+    for stage in stages:
+        walking = [d for d in drafts if d.refusal is None]
+        loaded = await stage.load(tx, walking, placing) if walking else None
+        for draft in walking:
+            stage.decide(loaded, draft)
+        loads.append(loaded)
+    return loads
+
+
+class _OfferPrice(msgspec.Struct, frozen=True):
+    offer_id: uuid.UUID
+    currency: str
+    seller_id: uuid.UUID
+    variant_id: uuid.UUID
+    sku: str
+    title: dict[str, str]
+    slug: str
+    tax_class: str
+    weight_grams: int | None
+    max_per_order: int | None
+    price_minor: int
+    list_price_minor: int | None
+
+
+class _Market(msgspec.Struct, frozen=True):
+    code: str
+    currency: str
+    tax_included: bool
+    countries: list[str]
+
+
+class PriceStage:
+    """What each offer costs in the draft's market now. Two statements."""
+
+    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
+        markets = {
+            m.code: m
+            for m in await tx.rows(
+                _Market,
+                """
+                select code, currency, price_includes_tax as tax_included, countries
+                  from pricing.v_market where active
+                """,
+            )
+        }
+        pairs = {
+            (item.offer_id, markets[d.market].currency)
+            for d in drafts
+            if d.market in markets
+            for item in d.items[: MAX_LINES + 1]
+        }
+        ordered = sorted(pairs)
+        priced = await tx.rows(
+            _OfferPrice,
+            """
+            select o.offer_id, w.currency, o.seller_id, o.variant_id, v.sku, v.title, v.slug,
+            v.tax_class, v.weight_grams, o.max_per_order, p.price_minor, p.list_price_minor from
+            unnest($1::uuid[], $2::text[]) as w(offer_id, currency) join marketplace.v_offer o
+            on o.offer_id = w.offer_id and o.active join catalogue.v_variant v on v.variant_id =
+            o.variant_id and v.buyable join lateral ( select price_minor, list_price_minor,
+            ends_at from pricing.v_price p where p.offer_id = w.offer_id and p.currency =
+            w.currency and p.starts_at <= $3 and (p.ends_at is null or p.ends_at > $3) order by
+            p.starts_at desc limit 1) p on true """,
+            [offer for offer, _ in ordered],
+            [currency for _, currency in ordered],
+            tx.now,
+        )
+        return markets, {(row.offer_id, row.currency): row for row in priced}
+
+    def decide(self, loaded: Any, draft: Draft) -> None:
+        markets, priced = loaded
+        market = markets.get(draft.market)
+        if market is None:
+            draft.refusal = UnknownMarket(market=draft.market)
+            return
+        draft.currency, draft.tax_included = market.currency, market.tax_included
+        draft.refusal = _countable(draft)
+        if draft.refusal is not None:
+            return
+        draft.lines = []
+        for offer_id, quantity in _merged(draft.items).items():
+            row: _OfferPrice | None = priced.get((offer_id, market.currency))
+            if row is None:
+                draft.refusal = OfferUnavailable(sku=str(offer_id))
+                return
+            most = min(row.max_per_order or MAX_QUANTITY, MAX_QUANTITY)
+            if not 1 <= quantity <= most:
+                draft.refusal = BadQuantity(quantity=quantity, most=most)
+                return
+            draft.lines.append(
+                DraftLine(
+                    offer_id,
+                    row.seller_id,
+                    row.variant_id,
+                    row.sku,
+                    row.title,
+                    row.slug,
+                    quantity,
+                    row.price_minor,
+                    row.list_price_minor,
+                    row.tax_class,
+                    row.weight_grams or 0,
+                )
+            )
+
+    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        return None
+
+
+class _DeliveryRow(msgspec.Struct, frozen=True):
+    market: str
+    code: str
+    name: dict[str, str]
+    price_minor: int
+    free_from_minor: int | None
+    min_days: int
+    max_days: int
+    max_weight_grams: int | None
+
+
+class DeliveryStage:
+    """Which ways of delivery there are, and what the chosen (else the first) one costs. One
+    statement."""
+
+    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
+        options: dict[str, list[_DeliveryRow]] = {}
+        for row in await tx.rows(
+            _DeliveryRow,
+            """
+            select market, code, name, price_minor, free_from_minor, min_days, max_days,
+            max_weight_grams from orders.delivery_option where is_active and market =
+            any($1::text[]) order by market, rank, code """,
+            sorted({d.market for d in drafts}),
+        ):
+            options.setdefault(row.market, []).append(row)
+        return options
+
+    def decide(self, loaded: Any, draft: Draft) -> None:
+        weight = sum(line.weight_grams * line.quantity for line in draft.lines)
+        worth = draft.goods_minor - draft.discount_minor
+        draft.options = [
+            DeliveryOption(
+                row.code,
+                row.name,
+                0
+                if row.free_from_minor is not None and worth >= row.free_from_minor
+                else row.price_minor,
+                row.min_days,
+                row.max_days,
+            )
+            for row in loaded.get(draft.market, ())
+            if row.max_weight_grams is None or weight <= row.max_weight_grams
+        ]
+        chosen = next((o for o in draft.options if draft.delivery in (None, "", o.code)), None)
+        if chosen is None:
+            draft.refusal = NoDelivery(country=draft.country)
+            return
+        draft.delivery, draft.delivery_minor = chosen.code, chosen.price_minor
+        draft.reasons.append(
+            Reason("delivery", chosen.name.get("en", chosen.code), chosen.name.get("zh-CN", chosen.code),
+                   chosen.price_minor)
+        )  # fmt: skip
+
+    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        return None
+
+
+class _Rate(msgspec.Struct, frozen=True):
+    country: str
+    region: str
+    tax_class: str
+    rate_basis_points: int
+
+
+class TaxStage:
+    """Tax in the price or on top, by where the order goes. Delivery is taxed at the standard
+    rate. One statement."""
+
+    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
+        rows = await tx.rows(
+            _Rate,
+            """
+            select distinct on (country, region, tax_class) country, region, tax_class,
+            rate_basis_points from pricing.v_tax_rate where starts_at <= $1 and country =
+            any($2::text[]) order by country, region, tax_class, starts_at desc """,
+            tx.now,
+            sorted({d.country for d in drafts}),
+        )
+        return {(r.country, r.region, r.tax_class): r.rate_basis_points for r in rows}
+
+    def decide(self, loaded: Any, draft: Draft) -> None:
+        for line in draft.lines:
+            line.tax_basis_points = _rate(loaded, draft, line.tax_class)
+            line.tax_minor = _tax(
+                line.goods_minor - line.discount_minor, line.tax_basis_points, draft.tax_included
+            )
+        draft.delivery_tax_minor = _tax(
+            draft.delivery_minor, _rate(loaded, draft, "standard"), draft.tax_included
+        )
+        if draft.tax_minor:
+            word, wort = ("included", "已含") if draft.tax_included else ("added", "另加")
+            draft.reasons.append(Reason("tax", f"Tax, {word}", f"税费（{wort}）", draft.tax_minor))
+
+    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        return None
+
+
+class _Free(msgspec.Struct, frozen=True):
+    variant_id: uuid.UUID
+    seller_id: uuid.UUID
+    node: str
+    atp: int
+
+
+class StockStage:
+    """Choose the nodes and take the stock. Deciding uses what can be promised now; recording
+    takes holds under lock, and a draft that lost a race is sourced again, twice at most. Two
+    statements and the ledger's."""
+
+    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
+        wanted = sorted({line.variant_id for d in drafts for line in d.lines})
+        rows = await tx.rows(
+            _Free,
+            """
+            select variant_id, seller_id, node, atp from inventory.v_atp
+             where cell = $1 and variant_id = any($2::uuid[]) and is_open
+            """,
+            tx.cell,
+            wanted,
+        )
+        free = {(r.variant_id, r.seller_id, r.node): r.atp for r in rows}
+        return free, await inventory.nodes(tx), placing
+
+    def decide(self, loaded: Any, draft: Draft) -> None:
+        free, nodes, placing = loaded
+        wanted = [Wanted(li.variant_id, li.seller_id, li.quantity) for li in draft.lines]
+        parts = inventory.source(wanted, free, nodes)
+        if parts is None:
+            draft.refusal = _short(draft, free)
+            return
+        if len(parts) == len(draft.lines):
+            for part in parts:
+                draft.lines[part.line].node = part.node
+        else:
+            draft.lines = _split(draft, parts)
+        if placing:
+            for line in draft.lines:
+                free[line.variant_id, line.seller_id, line.node] -= line.quantity
+
+    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        waiting = list(drafts)
+        for left in (2, 1, 0):
+            lost = await self._take(tx, waiting, left)
+            if not lost:
+                return
+            if not left:
+                for draft in lost:
+                    draft.refusal = _short(draft, {})
+                return
+            for draft in lost:
+                draft.lines = _joined(draft)
+            again = await self.load(tx, lost, True)
+            for draft in lost:
+                self.decide(again, draft)
+            waiting = [d for d in lost if d.refusal is None]
+
+    async def _take(self, tx: Tx, drafts: Sequence[Draft], turn: int) -> list[Draft]:
+        """Hold each line's stock; the drafts that did not get all of theirs, with nothing of it
+        held."""
+        asked = [(d, number, line) for d in drafts for number, line in enumerate(d.lines)]
+        until = tx.later_than(HOLD_SECONDS)
+        answers = await ledger.hold(
+            tx,
+            [
+                ledger.Hold(
+                    document_kind="order",
+                    document_id=draft.id,
+                    key=f"{number}:{line.node}:{turn}",
+                    debit=inventory.sold(line.variant_id),
+                    credit=available(Place(line.seller_id, line.node, line.variant_id)),
+                    amount=line.quantity,
+                    expires_at=until,
+                )
+                for draft, number, line in asked
+            ],
+        )
+        lost: dict[uuid.UUID, Draft] = {}
+        for (draft, _, line), answer in zip(asked, answers, strict=True):
+            if isinstance(answer, ledger.Held):
+                line.hold_id = answer.hold_id
+            else:
+                lost[draft.id] = draft
+        if lost:
+            given_back = [li.hold_id for d in lost.values() for li in d.lines if li.hold_id]
+            await ledger.release(tx, given_back)
+            for draft in lost.values():
+                for line in draft.lines:
+                    line.hold_id = None
+        return list(lost.values())
+
+
+class AgreementStage:
+    """What the buyer agreed to is what holds: the figures are the quote's, and the tenders
+    cover the total.
+
+    It stands before the stock, so that a draft refused here takes nothing from its neighbours.
+    No statement."""
+
+    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
+        return placing
+
+    def decide(self, loaded: Any, draft: Draft) -> None:
+        if not loaded:
+            return
+        if draft.expected and draft.expected != quote_token(draft):
+            draft.refusal = StaleQuote(quoted(draft), _amount(draft.total_minor, draft.currency))
+        elif draft.total_minor and not draft.tenders:
+            draft.refusal = NoTender()
+        elif draft.total_minor:
+            fixed = sum(t.amount_minor or 0 for t in draft.tenders)
+            open_ended = sum(t.amount_minor is None for t in draft.tenders)
+            short = fixed != draft.total_minor if not open_ended else fixed > draft.total_minor
+            if open_ended > 1 or short or any((t.amount_minor or 0) < 0 for t in draft.tenders):
+                draft.refusal = TenderMismatch(
+                    given=_amount(fixed, draft.currency),
+                    total=_amount(draft.total_minor, draft.currency),
+                )
+
+    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        return None
+
+
+def payments_of(draft: Draft, tx: Tx, *, capture: bool) -> list[payments.NewPayment]:
+    """The payments a draft asks for: fixed tenders first, the rest to the one without an amount."""
+    fixed = sum(t.amount_minor or 0 for t in draft.tenders)
+    return [
+        payments.NewPayment(
+            id=tx.new_id(),
+            order_id=draft.id,
+            person_id=draft.person_id,
+            amount_minor=amount,
+            currency=draft.currency,
+            provider=tender.provider,
+            method=tender.method,
+            capture=capture,
+            return_url=draft.return_url,
+            tender_order=position,
+        )
+        for position, tender in enumerate(draft.tenders)
+        if (
+            amount := draft.total_minor - fixed
+            if tender.amount_minor is None
+            else tender.amount_minor
+        )
+    ]
+
+
+def row_of_stages(*higher: Stage) -> tuple[Stage, ...]:
+    """The whole row; stages of higher floors (promotions, benefits, team claims) follow the
+    price."""
+    return PriceStage(), *higher, DeliveryStage(), TaxStage(), AgreementStage(), StockStage()
+
+
+def _amount(minor: int, currency: str) -> str:
+    exponent = ledger.money(currency).exponent
+    return f"{currency} {minor / 10**exponent:.{exponent}f}"
+
+
+def _countable(draft: Draft) -> EmptyOrder | TooManyLines | BadQuantity | None:
+    if not draft.items:
+        return EmptyOrder()
+    if len(draft.items) > MAX_LINES:
+        return TooManyLines(most=MAX_LINES, lines=len(draft.items))
+    for item in draft.items:
+        if not 1 <= item.quantity <= MAX_QUANTITY:
+            return BadQuantity(quantity=item.quantity, most=MAX_QUANTITY)
+    return None
+
+
+def _merged(items: Sequence[Item]) -> dict[uuid.UUID, int]:
+    """One line for each offer, however often it was named."""
+    merged: dict[uuid.UUID, int] = {}
+    for item in items:
+        merged[item.offer_id] = merged.get(item.offer_id, 0) + item.quantity
+    return merged
+
+
+def _rate(rates: dict[tuple[str, str, str], int], draft: Draft, tax_class: str) -> int:
+    """The region's rate before the country's; an unknown class counts as standard."""
+    for region in (draft.region, ""):
+        for kind in (tax_class, "standard"):
+            rate = rates.get((draft.country, region, kind))
+            if rate is not None:
+                return rate
+    return 0
+
+
+def _tax(amount_minor: int, basis_points: int, included: bool) -> int:
+    if included:
+        return pricing.tax_included(amount_minor, basis_points)
+    return pricing.tax_on_top(amount_minor, basis_points)
+
+
+def _short(draft: Draft, free: dict[tuple[uuid.UUID, uuid.UUID, str], int]) -> inventory.OutOfStock:
+    """Which item there is too little of."""
+    for line in draft.lines:
+        left = sum(
+            max(0, atp)
+            for (v, s, _), atp in free.items()
+            if (v, s) == (line.variant_id, line.seller_id)
+        )
+        asked = sum(li.quantity for li in draft.lines if li.variant_id == line.variant_id)
+        if left < asked:
+            return inventory.OutOfStock(sku=line.sku, left=left, asked=asked)
+    first = draft.lines[0]
+    return inventory.OutOfStock(sku=first.sku, left=0, asked=first.quantity)
+
+
+def _split(draft: Draft, parts: Sequence[inventory.Part]) -> list[DraftLine]:
+    """A line for each node; discount and tax go by largest remainder, so that the parts are the
+    whole."""
+    lines = []
+    for number, line in enumerate(draft.lines):
+        mine = [p for p in parts if p.line == number]
+        weights = [p.quantity for p in mine]
+        discounts = pricing.allocate(line.discount_minor, weights)
+        taxes = pricing.allocate(line.tax_minor, weights)
+        for part, discount, tax in zip(mine, discounts, taxes, strict=True):
+            lines.append(
+                msgspec.structs.replace(
+                    line,
+                    quantity=part.quantity,
+                    node=part.node,
+                    discount_minor=discount,
+                    tax_minor=tax,
+                )
+            )
+    return lines
+
+
+def _joined(draft: Draft) -> list[DraftLine]:
+    """Undo a split, to source again."""
+    joined: dict[uuid.UUID, DraftLine] = {}
+    for line in draft.lines:
+        first = joined.get(line.offer_id)
+        if first is None:
+            joined[line.offer_id] = msgspec.structs.replace(line, node="", hold_id=None)
+        else:
+            first.quantity += line.quantity
+            first.discount_minor += line.discount_minor
+            first.tax_minor += line.tax_minor
+    return list(joined.values())
