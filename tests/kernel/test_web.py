@@ -42,7 +42,14 @@ async def note(tx: Tx, name: str) -> Answer[Note]:
     return Answer(Note(name, value or 0), page="note.html", part="_note.html")
 
 
-@post("/notes", "/api/v1/notes", once=True, again="form.html", status=201, refusals=(NameTaken,))
+@post(
+    "/notes",
+    "/api/v1/notes",
+    once=True,
+    again=("form.html", "Write"),
+    status=201,
+    refusals=(NameTaken,),
+)
 async def write(tx: Tx, call: Call, data: Note) -> See[Note]:
     """Write a note."""
     done = await tx.run(
@@ -112,7 +119,7 @@ PAGES = {
     "note.html": "<h1>{{ name }}: {{ value }}</h1>{% include '_note.html' %}"
     '<input name="csrf_token" value="{{ csrf_token }}">',
     "_note.html": "<p>{{ it.name }} {{ 1234 | money('CNY') }} {{ _('Search') }}</p>",
-    "form.html": "<p>{{ error }}</p><p>{{ why }}</p><i>{{ where }}</i><b>{{ form.name }}</b>",
+    "form.html": "<p>{{ error }}</p><i>{{ errors.value }}</i><b>{{ form.name }}</b>",
 }
 
 
@@ -232,7 +239,7 @@ async def test_a_refused_form_is_shown_again_with_what_was_filled_in(browser: Br
     await browser.get("/notes/a")
     answer = await browser.post("/notes", {"name": "a", "value": "11"})
     assert answer.status_code == 422
-    assert "<i>value</i><b>a</b>" in answer.text
+    assert "<i>Expected `int` &lt;= 10</i><b>a</b>" in answer.text
 
 
 async def test_a_program_gets_problem_details_in_its_language(program: httpx2.AsyncClient) -> None:
@@ -362,9 +369,7 @@ async def test_a_refusal_leaves_its_key_unused(program: httpx2.AsyncClient, db: 
 
 
 async def test_a_browser_is_sent_to_its_language(edge: Edge, db: Database) -> None:
-    someone = client(
-        edge, db, accept="text/html", **{"accept-language": "fr,zh-TW;q=.8,en;q=.5"}
-    )
+    someone = client(edge, db, accept="text/html", **{"accept-language": "fr,zh-TW;q=.8,en;q=.5"})
     answer = await someone.get("/notes/a?q=1")
     assert (answer.status_code, answer.headers["location"]) == (302, "/zh-CN/notes/a?q=1")
     strange = await someone.get("//elsewhere.example/a")

@@ -22,6 +22,7 @@ from pinwheel.kernel.web.routes import Route
 
 log = logging.getLogger("pinwheel.web")
 SESSION_SECONDS = 60 * 86_400
+SECRETS = ("password", "token", "secret", "code")
 LANGUAGE_SECONDS = 365 * 86_400
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -156,6 +157,9 @@ class Answers:
             "buyer": None,
             "cart_units": 0,
             "messages": (),
+            "form": {},
+            "errors": {},
+            "error": None,
             "query": call.query_params.get("q", ""),
             **surroundings,
             **more,
@@ -221,19 +225,20 @@ class Answers:
             "error": sentence,
             "code": refusal.code,
             "facts": refusal.facts,
-            "where": refusal.facts.get("where"),
             "status": refusal.status,
             "title": str(refusal.status),
         }
         if route is not None and route.again and refusal.status < 500:
-            more["title"] = ""
-            more["form"] = _told_again(call.exchange.form)
-            more["why"] = _why(refusal, call.language)
+            page, title = route.again
+            form = _told_again(call.exchange.form)
+            where = refusal.facts.get("where")
+            errors = {where: _why(refusal, call.language)} if where in form else {}
+            again = {"title": call.say(title), "form": form, "errors": errors, **_next(form)}
             try:
-                context = await self.context(call, more)
-                return self.page(call, (route.again, None), context, refusal.status, headers)
+                context = await self.context(call, more | again)
+                return self.page(call, (page, None), context, refusal.status, headers)
             except TemplateNotFound:
-                log.warning("there is no page %s", route.again)
+                log.warning("there is no page %s", page)
         if call.wants_part:
             headers += [(b"hx-retarget", b"#toasts"), (b"hx-reswap", b"beforeend")]
             page = "kernel/_refusal.html"
@@ -290,12 +295,15 @@ def _fields(data: Any) -> dict[str, Any]:
 
 
 def _told_again(form: dict[str, list[Any]] | None) -> dict[str, Any]:
-    """What was filled in, to be shown again; never a secret."""
+    """What was filled in, to be shown again; a secret only as an empty field."""
     return {
-        name: values[-1]
+        name: "" if any(word in name for word in SECRETS) else values[-1]
         for name, values in (form or {}).items()
-        if not any(word in name for word in ("password", "token", "code", "secret"))
     }
+
+
+def _next(form: dict[str, Any]) -> dict[str, Any]:
+    return {"next": form["next"]} if "next" in form else {}
 
 
 def _why(refusal: Refusal, language: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from litestar import Request
 
+from pinwheel.kernel import words
 from pinwheel.kernel.caller import NOBODY, Caller
 from pinwheel.kernel.db import Database
 
@@ -63,6 +64,18 @@ class Call(Request[Any, Any, Any]):
     def token(self) -> str:
         """The secret of this browser's session; "" for a program."""
         return self.exchange.token
+
+    def new_token(self) -> str:
+        """A fresh secret for a session that is opened now; hand it to ``Answer`` or ``See``."""
+        return str(self.app.state["edge"].seals.issue())
+
+    def csrf_token(self, token: str | None = None) -> str:
+        """What a program that uses a session sends as ``X-CSRF-Token``."""
+        return str(self.app.state["edge"].seals.csrf(token or self.token))
+
+    def say(self, message: str) -> str:
+        """``message`` in the reader's language."""
+        return words.words(self.language).gettext(message)
 
     @property
     def address(self) -> str:

@@ -72,6 +72,7 @@ class Edge:
         static: Iterable[Path] = (),
         surroundings: Surroundings = _no_surroundings,
         lines: observe.Lines | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
         self.recognise = recognise
@@ -95,7 +96,8 @@ class Edge:
             exception_handlers={Exception: self._on_routing_error},
             request_class=Call,
         )
-        self.app.state["surroundings"] = surroundings
+        for name, value in {"surroundings": surroundings, **(state or {})}.items():
+            self.app.state[name] = value
         self.app.state["edge"] = self
 
     def _limit(self) -> Buckets | None:
@@ -203,7 +205,7 @@ class Edge:
             exchange.route = request.scope["path_template"]
             try:
                 result = await self._run(route, request)
-                return await self.answers.respond(request, route, result)  # type: ignore[no-any-return]
+                return await self.answers.respond(request, route, result)
             except Exception as error:
                 return await self.answers.refuse(request, route, error)
 
