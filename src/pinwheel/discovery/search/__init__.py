@@ -7,10 +7,21 @@ Promises: any text is answered, none raises; the same documents give the same hi
 whatever the index has been through, so a rebuild changes nothing; readers never wait for a writer;
 only buyable products are listed unless asked otherwise; every hit says why it stands where it does.
 
-`SearchIndex(root)` reads, `Writer(root)` writes (one at a time), `search` and `suggest` answer.
+`SearchDesk(db, root)` answers pages and counts what is asked; `Follower(db, root)` keeps the
+index after the facts. Below them `SearchIndex(root)` reads, `Writer(root)` writes, `search` and
+`suggest` answer from an index alone.
 """
 
+from pinwheel.discovery.search.actions import (
+    record_queries,
+    record_sales,
+    remove_synonyms,
+    set_synonyms,
+)
+from pinwheel.discovery.search.bench import bench
+from pinwheel.discovery.search.desk import SearchDesk
 from pinwheel.discovery.search.finding import search
+from pinwheel.discovery.search.following import Follower
 from pinwheel.discovery.search.index import IndexBusy, SearchIndex, Writer
 from pinwheel.discovery.search.lexicon import GROUPS as COMMON_SYNONYMS
 from pinwheel.discovery.search.model import (
@@ -22,9 +33,19 @@ from pinwheel.discovery.search.model import (
     Query,
     Results,
     ScorePart,
+    Spoken,
     Suggestion,
+    SynonymInvalid,
+    Unfound,
 )
 from pinwheel.discovery.search.plan import Thesaurus
+from pinwheel.discovery.search.queries import (
+    documents,
+    spoken_queries,
+    synonym_groups,
+    unfound_queries,
+)
+from pinwheel.discovery.search.suggesting import Phrases, suggest
 
 __all__ = [
     "COMMON_SYNONYMS",
@@ -32,14 +53,30 @@ __all__ = [
     "Document",
     "Facet",
     "FacetValue",
+    "Follower",
     "Hit",
     "IndexBusy",
+    "Phrases",
     "Query",
     "Results",
     "ScorePart",
+    "SearchDesk",
     "SearchIndex",
+    "Spoken",
     "Suggestion",
+    "SynonymInvalid",
     "Thesaurus",
+    "Unfound",
     "Writer",
+    "bench",
+    "documents",
+    "record_queries",
+    "record_sales",
+    "remove_synonyms",
     "search",
+    "set_synonyms",
+    "spoken_queries",
+    "suggest",
+    "synonym_groups",
+    "unfound_queries",
 ]

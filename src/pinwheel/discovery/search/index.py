@@ -386,6 +386,10 @@ class Rebuild:
         for document in documents:
             self._writer.add_document(_entry(document))
 
+    def flush(self) -> None:
+        """Write out what was added; readers see it only after the switch."""
+        self._writer.commit()
+
 
 def _mark(writer: tantivy.IndexWriter, position: bytes) -> None:
     writer.delete_documents_by_term("meta", _POSITION)
