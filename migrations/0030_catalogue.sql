@@ -97,7 +97,7 @@ create table catalogue.change_line (
   after jsonb not null,
   primary key (change_id, product_id)
 );
-create index change_line_product on catalogue.change_line (product_id, change_id);
+create unique index change_line_product on catalogue.change_line (product_id, version);
 
 create view catalogue.v_category as
   select id as category_id, parent_id, slug, name, path, position from catalogue.category;
