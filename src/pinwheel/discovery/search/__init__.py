@@ -13,6 +13,7 @@ index after the facts. Below them `SearchIndex(root)` reads, `Writer(root)` writ
 """
 
 from pinwheel.discovery.search.actions import (
+    forget_queries,
     record_queries,
     record_sales,
     remove_synonyms,
@@ -70,6 +71,7 @@ __all__ = [
     "Writer",
     "bench",
     "documents",
+    "forget_queries",
     "record_queries",
     "record_sales",
     "remove_synonyms",

@@ -143,7 +143,8 @@ def _ask(
         else _Q.empty_query()
     )
     key = identifier(typed)
-    if len(key) >= 4 and lookup.snapshot.documents_with(key, lookup.market, "identifier"):
+    telling = len(key) >= 4 or (len(key) >= 2 and any(c.isdigit() for c in key))
+    if telling and lookup.snapshot.documents_with(key, lookup.market, "identifier"):
         first = _Q.const_score_query(exact("identifier", key), float(plan.IDENTIFIER_TIER))
         matching = _Q.boolean_query([(_SHOULD, first), (_SHOULD, matching)])
     else:
