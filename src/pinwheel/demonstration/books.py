@@ -51,7 +51,7 @@ def stock_of(r: Random) -> tuple[int, int]:
 
 def slug_of(title: str, taken: set[str]) -> str:
     """The title in lower case with hyphens; a number makes it unique where it must."""
-    plain = value_of(title.replace("’", ""))[:80].strip("-")
+    plain = value_of(title.replace("'", ""))[:80].strip("-")
     slug, n = plain, 2
     while slug in taken:
         slug, n = f"{plain}-{n}", n + 1
