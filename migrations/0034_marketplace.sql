@@ -23,11 +23,13 @@ create table marketplace.offer (
   condition text not null default 'new' check (condition in ('new', 'refurbished', 'used')),
   status text not null default 'active' check (status in ('active', 'paused')),
   max_per_order int check (max_per_order > 0), -- null: no limit
+  merged_from uuid, -- the duplicate variant it was made for, when that was merged into this one
   created_at timestamptz not null,
   updated_at timestamptz not null,
   unique (seller_id, variant_id, condition)
 );
 create index offer_variant on marketplace.offer (variant_id);
+create index offer_merged on marketplace.offer (merged_from) where merged_from is not null;
 
 create view marketplace.v_seller as
   select id as seller_id, slug, name, kind, status = 'active' as active, country from marketplace.seller;
