@@ -2,15 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import ModuleType
+from typing import Any
 
+from pinwheel import faces
+from pinwheel.ground import identity
+from pinwheel.ground.identity import jobs as identity_jobs
+from pinwheel.ground.identity import web as identity_web
 from pinwheel.ground.ledger import jobs as ledger_jobs
+from pinwheel.kernel import observe, upkeep
+from pinwheel.kernel import settings as kernel_settings
+from pinwheel.kernel.db import Database, connect
 from pinwheel.kernel.events import Reactions
+from pinwheel.kernel.settings import Settings
+from pinwheel.kernel.vault import Vault
+from pinwheel.kernel.web import Edge, routes_of
+from pinwheel.trade import orders
+from pinwheel.trade.orders import jobs as orders_jobs
+from pinwheel.trade.orders import web as orders_web
+from pinwheel.trade.payments import jobs as payments_jobs
 
-JOBS: tuple[ModuleType, ...] = (ledger_jobs,)
+JOBS: tuple[ModuleType, ...] = (
+    upkeep,
+    identity_jobs,
+    ledger_jobs,
+    payments_jobs,
+    orders_jobs,
+)
 """The ``jobs`` module of every module that has one, from the ground up."""
+
+WEB: tuple[ModuleType, ...] = (identity_web, orders_web)
+"""The ``web`` module of every module that has one, then the faces'."""
+
+EXPORTS: tuple[identity.Contribution, ...] = ()
+"""What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
+
+Opening = Callable[[Database, dict[str, Any]], AbstractAsyncContextManager[None]]
+OPENINGS: tuple[Opening, ...] = ()
+"""What must be opened once the database is: group commits, an index. Each puts what handlers need
+into the dict; they find it as ``call.app.state[name]``."""
+
+SEED: Callable[[Database], Awaitable[None]] | None = None
+"""Fills an empty database with the labelled demonstration shop."""
 
 
 def reactions() -> Reactions:
     """What follows from what, over the whole house."""
     return Reactions(JOBS)
+
+
+async def open_database(settings: Settings) -> Database:
+    """The database of ``settings``, with everything that reacts."""
+    return await connect(
+        settings.database_url,
+        reactions=reactions(),
+        cell=settings.cell,
+        size=settings.pool_size,
+        vault=Vault.of_secret(settings.secret),
+    )
+
+
+def edge(
+    settings: Settings, db: Database | None = None, *, lines: observe.Lines | None = None
+) -> Edge:
+    """Everything that answers requests. With ``db`` that one is used, otherwise one is opened."""
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            opened = db or await open_database(settings)
+            if db is None:
+                stack.push_async_callback(opened.close)
+            app.state["db"] = opened
+            state: dict[str, Any] = {}
+            for opening in OPENINGS:
+                await stack.enter_async_context(opening(opened, state))
+            for name, value in state.items():
+                app.state[name] = value
+            yield
+
+    return Edge(
+        settings,
+        routes_of(*WEB),
+        recognise=identity.recognise,
+        lifespan=lifespan,
+        loader=faces.page_loader(),
+        static=(faces.STATIC,),
+        lines=lines,
+        surroundings=surroundings,
+        state={"exports": EXPORTS},
+    )
+
+
+async def surroundings(call: Any) -> Mapping[str, Any]:
+    """What the frame of every page shows."""
+    return {
+        "shop": {
+            "name": "Pinwheel",
+            "is_demonstration": call.app.state["edge"].settings.demonstration,
+        }
+    }
+
+
+def create() -> Edge:
+    """For a server's worker processes: everything from the environment."""
+    settings = kernel_settings.completed(kernel_settings.from_environment())
+    observe.set_up_logs(settings.log_level)
+    return edge(settings, lines=observe.Lines())

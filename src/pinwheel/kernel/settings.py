@@ -4,7 +4,9 @@ struct."""
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -64,3 +66,28 @@ def _path(kind: type, value: object) -> object:
     if kind is Path:
         return Path(str(value))
     raise NotImplementedError(kind)
+
+
+def completed(settings: Settings) -> Settings:
+    """With a secret: the one that is set, or the one in the data directory, made on the first
+    start.
+
+    Several secrets may be set, separated by commas, the oldest first: the last one signs and seals,
+    what older ones sealed can still be opened.
+    """
+    if settings.secret:
+        return settings
+    file = settings.data_dir / "secret"
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(made, "w", encoding="ascii") as opened:
+            opened.write(secrets.token_urlsafe(48))
+            opened.flush()
+            os.fsync(opened.fileno())
+    secret = file.read_text(encoding="ascii").strip()
+    if len(secret) < 16:
+        raise Invalid(
+            str(file), "this file must hold the secret; restore it", "此文件应保存密钥，请恢复"
+        )
+    return msgspec.structs.replace(settings, secret=secret)

@@ -37,6 +37,12 @@ class Vault:
         self._current = list(secrets)[-1]
         self._blinding = hmac.digest(next(iter(secrets.values())).encode(), b"blind", "sha256")
 
+    @classmethod
+    def of_secret(cls, secret: str) -> Vault:
+        """A vault of the installation's secret, or of several, the oldest first (``old,new``)."""
+        parts = [part.strip() for part in secret.split(",")]
+        return cls({str(number): part for number, part in enumerate(parts, 1)})
+
     def seal(self, text: str, purpose: str) -> str:
         """``text`` sealed for ``purpose`` (``identity.address.phone``): it opens for that one
         alone."""
