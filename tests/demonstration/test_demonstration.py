@@ -1,4 +1,5 @@
-"""The demonstration shop: the same every time, labelled, well-formed, and drawn within its limits."""
+"""The demonstration shop: the same every time, labelled, well-formed, and drawn within its
+limits."""
 
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -160,10 +161,14 @@ def test_things_are_well_formed_and_small(kind: str) -> None:
 def test_pictures_are_the_same_every_time(shop: demonstration.DemoShop) -> None:
     for product in shop.products[::97]:
         for language in LANGUAGES:
-            assert demonstration.picture(product, language) == demonstration.picture(product, language)
+            assert demonstration.picture(product, language) == demonstration.picture(
+                product, language
+            )
 
 
-@pytest.mark.parametrize("text", ["Tea", "茶", "The Lighthouse Keeper of Camphor Hill", "樟树岗的灯塔守护人"])
+@pytest.mark.parametrize(
+    "text", ["Tea", "茶", "The Lighthouse Keeper of Camphor Hill", "樟树岗的灯塔守护人"]
+)
 def test_type_fits_its_box(text: str) -> None:
     block = fit(text, 200, 120, 60)
     assert block.height <= 120 and all(width(line, block.size) <= 200 for line in block.lines)

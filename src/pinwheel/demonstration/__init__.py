@@ -1,10 +1,12 @@
-"""The demonstration shop's content: about 3,000 books, 400 other things, their drawings, reviews and a month of orders.
+"""The demonstration shop's content: about 3,000 books, 400 other things, their drawings, reviews
+and a month of orders.
 
-Pure and seeded: the same seed gives the same shop, byte for byte. Everything is generated and labelled as a
-demonstration: no title, imprint, series, number or buyer is real.
+Pure and seeded: the same seed gives the same shop, byte for byte. Everything is generated and
+labelled as a demonstration: no title, imprint, series, number or buyer is real.
 
 `shop(seed, until)` is what is sold, `order_history(products, seed, until)` how it was bought,
-`picture(product, language)` what a product looks like. `cover_svg` and `object_svg` draw one thing for anybody.
+`picture(product, language)` what a product looks like. `cover_svg` and `object_svg` draw one
+thing for anybody.
 """
 
 from datetime import datetime
@@ -57,7 +59,8 @@ __all__ = [
 
 
 def shop(seed: int, until: datetime, review_count: int = 6000, buyers: int = 600) -> DemoShop:
-    """Categories, products and reviews. `until` is the newest moment of a review, with its time zone."""
+    """Categories, products and reviews. `until` is the newest moment of a review, with its time
+    zone."""
     r = Random(seed)
     products = (*books(r), *things(r))
     said = reviews(products, r, until, review_count, buyers)
@@ -65,8 +68,8 @@ def shop(seed: int, until: datetime, review_count: int = 6000, buyers: int = 600
 
 
 def picture(product: DemoProduct, language: Language, colour: str = "") -> str:
-    """The product's drawing as SVG text: a cover with the title in that language, or the thing in one of its colours
-    (its first unless told)."""
+    """The product's drawing as SVG text: a cover with the title in that language, or the thing in
+    one of its colours (its first unless told)."""
     title = product.title.in_language(language)
     if product.shape == "book":
         return cover_svg(

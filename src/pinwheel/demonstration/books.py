@@ -1,4 +1,5 @@
-"""Some three thousand books that nobody has written, each with a title in both languages and one or two bindings."""
+"""Some three thousand books that nobody has written, each with a title in both languages and one
+or two bindings."""
 
 from random import Random
 from typing import Any
@@ -59,7 +60,9 @@ def slug_of(title: str, taken: set[str]) -> str:
     return slug
 
 
-def description_of(r: Random, openings: tuple[Words, ...], middles: tuple[Words, ...], closing: Words) -> Words:
+def description_of(
+    r: Random, openings: tuple[Words, ...], middles: tuple[Words, ...], closing: Words
+) -> Words:
     """An opening, one or two more sentences, and that it is a demonstration."""
     first = r.choice(openings)
     rest = [m for m in middles if m != first]
@@ -117,7 +120,9 @@ def facts_of(
     return facts
 
 
-def book(number: int, genre: str, title: Words, subtitle: Words, slug: str, r: Random) -> DemoProduct:
+def book(
+    number: int, genre: str, title: Words, subtitle: Words, slug: str, r: Random
+) -> DemoProduct:
     """One book with everything but its place among the others."""
     texts = load("texts")
     imprint = r.choice(pairs(texts["imprints"], ";;"))

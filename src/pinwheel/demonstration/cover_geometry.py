@@ -1,4 +1,5 @@
-"""Covers built from geometry: grids, circles, triangles, stripes and plain type. Each draws on 320 × 480."""
+"""Covers built from geometry: grids, circles, triangles, stripes and plain type. Each draws on
+320 × 480."""
 
 from math import cos, pi, sin
 from random import Random
@@ -17,7 +18,9 @@ def disc(x: float, y: float, r: float, fill: str, extra: str = "") -> str:
     return f'<circle cx="{x:g}" cy="{y:g}" r="{r:g}" fill="{fill}"{extra}/>'
 
 
-def line_of(sub: str, x: float, y: float, fill: str, anchor: str = "start", room: float = 250) -> str:
+def line_of(
+    sub: str, x: float, y: float, fill: str, anchor: str = "start", room: float = 250
+) -> str:
     """The small line under a title, at most two lines high."""
     if not sub:
         return ""
@@ -33,7 +36,8 @@ def swiss(r: Random, p: Palette, title: str, sub: str) -> str:
         rect(0, 250, W * r.choice((0.5, 0.625)), 230, p.a) + disc(W * 0.5, 365, 115, p.b),
         f'<path d="M0 480V300L320 {r.choice((230, 260))}V480z" fill="{p.a}"/>'
         + disc(r.choice((70, 250)), 300, 46, p.b),
-        rect(160, 240, 160, 240, p.a) + f'<path d="M160 480a160 160 0 0 1 160-160v160z" fill="{p.b}"/>',
+        rect(160, 240, 160, 240, p.a)
+        + f'<path d="M160 480a160 160 0 0 1 160-160v160z" fill="{p.b}"/>',
     ]
     rule = rect(26, 30, 268, 5, p.ink)
     return (
@@ -76,7 +80,8 @@ def concentric(r: Random, p: Palette, title: str, sub: str) -> str:
     x, y = r.choice(((160, 170), (60, 130), (260, 130), (160, 0)))
     step = r.choice((16, 20, 26))
     rings = "".join(
-        disc(x, y, n * step, (p.a, p.ground, p.b, p.ground)[n % 4]) for n in range(330 // step, 0, -1)
+        disc(x, y, n * step, (p.a, p.ground, p.b, p.ground)[n % 4])
+        for n in range(330 // step, 0, -1)
     )
     block = fit(title, 262, 130, 42)
     return (
@@ -168,7 +173,9 @@ def stripes(r: Random, p: Palette, title: str, sub: str) -> str:
         out.append(rect(x, 0, step, H, fills[i % 6]))
         x, i = x + step, i + 1
     if r.random() < 0.35:
-        out = [f'<g transform="rotate(-90 160 240) translate(-80 80) scale(1.5 1)">{"".join(out)}</g>']
+        out = [
+            f'<g transform="rotate(-90 160 240) translate(-80 80) scale(1.5 1)">{"".join(out)}</g>'
+        ]
     block = fit(title, 208, 150, 36)
     tall = block.height + (62 if sub else 36)
     top = 190 - tall / 2

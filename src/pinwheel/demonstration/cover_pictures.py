@@ -1,4 +1,5 @@
-"""Covers that show something: leaves, hills, waves, a moon gate, a still life, a seal. Each draws on 320 × 480."""
+"""Covers that show something: leaves, hills, waves, a moon gate, a still life, a seal. Each draws
+on 320 × 480."""
 
 from itertools import pairwise
 from math import cos, pi, sin
@@ -27,12 +28,20 @@ def botanical(r: Random, p: Palette, title: str, sub: str) -> str:
         x, y = 160 + bend * sin(t * pi) * 0.8, 296 - 250 * t
         size = long * (1 - t * 0.55)
         for side in (-1, 1):
-            fill = p.b if (2 * i + (side > 0)) in chosen else r.choice((p.a, p.a, mix(p.a, p.ground, 0.4)))
+            fill = (
+                p.b
+                if (2 * i + (side > 0)) in chosen
+                else r.choice((p.a, p.a, mix(p.a, p.ground, 0.4)))
+            )
             leaves.append(
                 f'<path transform="translate({x:.0f} {y:.0f}) rotate({side * (58 - 26 * t):.0f}) '
-                f'scale({size / 60:.2f})" d="M0 0C-18-22-14-48 0-62C14-48 18-22 0 0z" fill="{fill}"/>'
+                f'scale({size / 60:.2f})" d="M0 0C-18-22-14-48 0-62C14-48 18-22 0 0z" '
+                f'fill="{fill}"/>'
             )
-    stem = f'<path d="M160 310Q{160 + bend * 1.4:.0f} 180 160 40" fill="none" stroke="{p.a}" stroke-width="3"/>'
+    stem = (
+        f'<path d="M160 310Q{160 + bend * 1.4:.0f} 180 160 40" fill="none" stroke="{p.a}" '
+        'stroke-width="3"/>'
+    )
     berries = "".join(
         disc(r.randint(70, 250), r.randint(50, 270), r.choice((3, 4, 5)), p.c) for _ in range(7)
     )
@@ -44,11 +53,13 @@ def woodcut(r: Random, p: Palette, title: str, sub: str) -> str:
     x, y = r.choice((90, 160, 230)), 196
     rays = "".join(
         f"M{x + 58 * cos(a):.0f} {y + 58 * sin(a):.0f}L{x + 300 * cos(a - 0.035):.0f} "
-        f"{y + 300 * sin(a - 0.035):.0f}L{x + 300 * cos(a + 0.035):.0f} {y + 300 * sin(a + 0.035):.0f}z"
+        f"{y + 300 * sin(a - 0.035):.0f}L{x + 300 * cos(a + 0.035):.0f} "
+        f"{y + 300 * sin(a + 0.035):.0f}z"
         for a in (2 * pi * k / 26 for k in range(26))
     )
     furrows = "".join(
-        f'<path d="M0 {250 + k * 16}Q{100 + k * 4} {222 + k * 15 - r.randint(0, 14)} 160 {250 + k * 15}'
+        f'<path d="M0 {250 + k * 16}Q{100 + k * 4} {222 + k * 15 - r.randint(0, 14)} 160 '
+        f"{250 + k * 15}"
         f'T320 {246 + k * 16}" stroke-width="{3 + k * 0.8:.1f}"/>'
         for k in range(9)
     )
@@ -110,7 +121,9 @@ def moon_gate(r: Random, p: Palette, title: str, sub: str) -> str:
     cx, cy, q = 160, 190, 122
     canes = []
     for x in r.sample(range(60, 262, 22), 5):
-        canes.append(f'<path d="M{x} 60V330" stroke="{p.a}" stroke-width="7" stroke-dasharray="44 3"/>')
+        canes.append(
+            f'<path d="M{x} 60V330" stroke="{p.a}" stroke-width="7" stroke-dasharray="44 3"/>'
+        )
         for _ in range(5):
             y, side = r.randint(80, 300), r.choice((-1, 1))
             canes.append(
@@ -134,16 +147,22 @@ def moon_gate(r: Random, p: Palette, title: str, sub: str) -> str:
 def night(r: Random, p: Palette, title: str, sub: str) -> str:
     """Stars joined into a figure that nobody has named."""
     stars = "".join(
-        f'<circle cx="{r.randint(8, 312)}" cy="{r.randint(8, 300)}" r="{r.choice((0.8, 1, 1.4, 2))}"/>'
+        f'<circle cx="{r.randint(8, 312)}" cy="{r.randint(8, 300)}" '
+        f'r="{r.choice((0.8, 1, 1.4, 2))}"/>'
         for _ in range(46)
     )
     at = [(r.randint(30, 90), r.randint(60, 140))]
     while len(at) < 7:
         at.append(
-            (min(300, at[-1][0] + r.randint(18, 50)), max(30, min(280, at[-1][1] + r.randint(-60, 70))))
+            (
+                min(300, at[-1][0] + r.randint(18, 50)),
+                max(30, min(280, at[-1][1] + r.randint(-60, 70))),
+            )
         )
     figure = "M" + "L".join(f"{x} {y}" for x, y in at)
-    knots = "".join(disc(x, y, r.choice((4, 5, 7)), p.c if i != 3 else p.b) for i, (x, y) in enumerate(at))
+    knots = "".join(
+        disc(x, y, r.choice((4, 5, 7)), p.c if i != 3 else p.b) for i, (x, y) in enumerate(at)
+    )
     return (
         f'<g fill="{p.ink}">{stars}</g>'
         + f'<path d="{figure}" fill="none" stroke="{p.ink}" stroke-width="1.2"/>'
@@ -160,17 +179,22 @@ def contours(r: Random, p: Palette, title: str, sub: str) -> str:
     for n in range(9):
         q = 20 + n * 24
         pts = [
-            (x + q * s * cos(k * pi / 4), y + q * s * sin(k * pi / 4) * 0.86) for k, s in enumerate(shape)
+            (x + q * s * cos(k * pi / 4), y + q * s * sin(k * pi / 4) * 0.86)
+            for k, s in enumerate(shape)
         ]
         mids = [
-            ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in zip(pts, pts[1:] + pts[:1], strict=True)
+            ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
+            for a, b in zip(pts, pts[1:] + pts[:1], strict=True)
         ]
         d = f"M{mids[-1][0]:.0f} {mids[-1][1]:.0f}" + "".join(
             f"Q{a[0]:.0f} {a[1]:.0f} {m[0]:.0f} {m[1]:.0f}" for a, m in zip(pts, mids, strict=True)
         )
         fill = mix(p.ground, p.a, 0.5 - n * 0.055)
         out.insert(0, f'<path d="{d}z" fill="{fill}" stroke="{p.a}" stroke-width="1.3"/>')
-    route = f'<path d="M20 300Q90 250 {x} {y}" fill="none" stroke="{p.b}" stroke-width="3" stroke-dasharray="7 6"/>'
+    route = (
+        f'<path d="M20 300Q90 250 {x} {y}" fill="none" stroke="{p.b}" stroke-width="3" '
+        'stroke-dasharray="7 6"/>'
+    )
     return (
         "".join(out)
         + route
@@ -184,14 +208,19 @@ def contours(r: Random, p: Palette, title: str, sub: str) -> str:
 def still_life(r: Random, p: Palette, title: str, sub: str) -> str:
     """A bowl, fruit and a jug, cut from coloured paper."""
     fruit = "".join(
-        disc(98 + i * 40 + r.randint(-4, 4), 262 - (i % 2) * 16, r.randint(24, 30), (p.b, p.c)[i % 2])
-        + f'<path d="M{98 + i * 40} {238 - (i % 2) * 16}q4-12 14-14" fill="none" stroke="{p.ink}" stroke-width="2.5"/>'
+        disc(
+            98 + i * 40 + r.randint(-4, 4), 262 - (i % 2) * 16, r.randint(24, 30), (p.b, p.c)[i % 2]
+        )
+        + f'<path d="M{98 + i * 40} {238 - (i % 2) * 16}q4-12 14-14" fill="none" '
+        f'stroke="{p.ink}" stroke-width="2.5"/>'
         for i in range(3)
     )
     bowl = f'<path d="M58 268H232Q226 344 168 346H122Q64 344 58 268z" fill="{p.a}"/>'
     jug = (
-        f'<path d="M236 346V232Q226 214 240 196H276Q290 214 280 232V346z" fill="{mix(p.a, p.ink, 0.4)}"/>'
-        f'<path d="M280 226q24 4 18 40q-4 18-18 22" fill="none" stroke="{mix(p.a, p.ink, 0.4)}" stroke-width="7"/>'
+        '<path d="M236 346V232Q226 214 240 196H276Q290 214 280 232V346z" '
+        f'fill="{mix(p.a, p.ink, 0.4)}"/>'
+        '<path d="M280 226q24 4 18 40q-4 18-18 22" fill="none" '
+        f'stroke="{mix(p.a, p.ink, 0.4)}" stroke-width="7"/>'
     )
     flipped = ' transform="matrix(-1 0 0 1 320 0)"' if r.random() < 0.5 else ""
     return (
@@ -203,16 +232,22 @@ def still_life(r: Random, p: Palette, title: str, sub: str) -> str:
 
 
 def seal(r: Random, p: Palette, title: str, sub: str) -> str:
-    """A thread-bound book: title slip, stitches along the spine, a red seal. Chinese runs downwards."""
+    """A thread-bound book: title slip, stitches along the spine, a red seal. Chinese runs
+    downwards."""
     cloth, slip, ink = r.choice(
-        (("#24414f", "#f4ecd6", "#1c2326"), ("#6b2c28", "#f3e8cf", "#231714"), ("#35503f", "#f2ecd5", "#172019"),
-         ("#c9b68c", "#f8f1de", "#2b2418"), ("#2e2c38", "#eee6d2", "#1b1a20"))
+        (
+            ("#24414f", "#f4ecd6", "#1c2326"),
+            ("#6b2c28", "#f3e8cf", "#231714"),
+            ("#35503f", "#f2ecd5", "#172019"),
+            ("#c9b68c", "#f8f1de", "#2b2418"),
+            ("#2e2c38", "#eee6d2", "#1b1a20"),
+        )
     )
     weave = "".join(f"M0 {y}H320" for y in range(6, 480, 12))
     holes = (60, 180, 300, 420)
     stitch = "M286 0V480" + "".join(f"M286 {y}H320" for y in holes)
     mark = (
-        f'<rect x="{{x}}" y="{{y}}" width="34" height="34" rx="3" fill="#b3301f"/>'
+        '<rect x="{x}" y="{y}" width="34" height="34" rx="3" fill="#b3301f"/>'
         '<path transform="translate({x} {y}) translate(17 17) scale(.8)" fill="#fbf1de" '
         'd="M0 0V-14H13zM0 0H14V13zM0 0V14H-13zM0 0H-14V-13z"/>'
     )
@@ -226,7 +261,11 @@ def seal(r: Random, p: Palette, title: str, sub: str) -> str:
         room = wide + 30
         out.append(rect(26, 30, room, 400, slip))
         out.append(rect(31, 35, room - 10, 390, "none", f' stroke="{ink}" stroke-width="1.2"'))
-        out.append(f'<g transform="translate({26 + room - 15 - wide / max(1, round(wide / 50)) / 2:.0f} 50)">{text}</g>')
+        out.append(
+            "<g "
+            f'transform="translate({26 + room - 15 - wide / max(1, round(wide / 50)) / 2:.0f} '
+            f'50)">{text}</g>'
+        )
         out.append(mark.format(x=round(26 + room / 2 - 17), y=376))
     else:
         block = fit(title, 196, 220, 38)
@@ -249,7 +288,8 @@ def cut_leaves(r: Random, p: Palette, title: str, sub: str) -> str:
         lobes = r.choice((5, 6, 7))
         d = "M0 0" + "".join(
             f"C{-9 - r.randint(0, 6)} {-12 - i * 3} {(-1) ** i * (34 - i * 2)} {-18 - i * 15} "
-            f"{(-1) ** i * 30} {-24 - i * 13}C{(-1) ** i * 12} {-16 - i * 12} 0 {-10 - i * 9} 0 {-6 - i * 8}"
+            f"{(-1) ** i * 30} {-24 - i * 13}C{(-1) ** i * 12} {-16 - i * 12} 0 {-10 - i * 9} "
+            f"0 {-6 - i * 8}"
             for i in range(lobes)
         )
         out.append(
@@ -262,14 +302,17 @@ def cut_leaves(r: Random, p: Palette, title: str, sub: str) -> str:
 def window(r: Random, p: Palette, title: str, sub: str) -> str:
     """An arched window: sky, sill, a plant or a cat-like shape in it."""
     sky = mix(p.c, p.ground, 0.25)
-    x0, x1 = 70, 250
+    x0 = 70
     pane = f"M{x0} 316V150a90 90 0 0 1 180 0V316z"
     thing = r.choice(
         (
-            f'<path d="M196 316q-4-52 22-66q-2-14 4-24l8 12q8-2 14 2l8-8v26q8 30-2 58z" fill="{p.ink}"/>',
-            f'<path d="M112 316l-8-40h44l-8 40z" fill="{p.b}"/><path d="M126 276q-34-30-26-62q26 14 26 62q0-60 20-82'
+            '<path d="M196 316q-4-52 22-66q-2-14 4-24l8 12q8-2 14 2l8-8v26q8 30-2 58z" '
+            f'fill="{p.ink}"/>',
+            f'<path d="M112 316l-8-40h44l-8 40z" fill="{p.b}"/>'
+            '<path d="M126 276q-34-30-26-62q26 14 26 62q0-60 20-82'
             f'q16 36-20 82q8-44 44-50q0 36-44 50z" fill="{p.a}"/>',
-            disc(200, 150, 26, mix(p.ground, "#ffffff", 0.6)) + f'<path d="M70 316V262q60-40 100-8t80-14V316z" fill="{p.a}"/>',
+            disc(200, 150, 26, mix(p.ground, "#ffffff", 0.6))
+            + f'<path d="M70 316V262q60-40 100-8t80-14V316z" fill="{p.a}"/>',
         )
     )
     return (

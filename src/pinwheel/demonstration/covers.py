@@ -1,4 +1,5 @@
-"""Drawn covers for demonstration books: one door, `cover_svg`. The same arguments always give the same drawing."""
+"""Drawn covers for demonstration books: one door, `cover_svg`. The same arguments always give the
+same drawing."""
 
 from collections.abc import Callable
 from html import escape
@@ -37,7 +38,16 @@ DRAWINGS: dict[str, Drawing] = {
 }
 
 BY_GENRE: dict[str, tuple[str, ...]] = {
-    "fiction": ("type_only", "ridges", "window", "cut_leaves", "midcentury", "seigaiha", "moon_gate", "stripes"),
+    "fiction": (
+        "type_only",
+        "ridges",
+        "window",
+        "cut_leaves",
+        "midcentury",
+        "seigaiha",
+        "moon_gate",
+        "stripes",
+    ),
     "mystery": ("night", "window", "type_only", "concentric", "blocks", "stripes"),
     "science-fiction": ("orbit", "night", "concentric", "interference", "arcs", "blocks"),
     "poetry": ("moon_gate", "seal", "seigaiha", "botanical", "type_only", "ridges"),
@@ -71,12 +81,23 @@ def draw(name: str, r: Random, p: Palette, title: str, subtitle: str, imprint: s
     if name != "seal":
         calm = f'<path d="M0 438h320v42H0z" fill="{p.ground}"/>' if name in FULL_BLEED else ""
         ink = p.ground if name == "ridges" else p.ink
-        mark = f'<path transform="translate(38 456) scale(.8)" d="M0 0V-11H10zM0 0H11V10zM0 0V11H-10zM0 0H-11V-10z" fill="{ink}"/>'
-        words = paint(fit(imprint, 220, 18, 12, 10), 54, 448, ink, family=SANS, weight=500) if imprint else ""
+        mark = (
+            '<path transform="translate(38 456) scale(.8)" d="M0 0V-11H10zM0 0H11V10zM0 '
+            f'0V11H-10zM0 0H-11V-10z" fill="{ink}"/>'
+        )
+        words = (
+            paint(fit(imprint, 220, 18, 12, 10), 54, 448, ink, family=SANS, weight=500)
+            if imprint
+            else ""
+        )
         foot = calm + mark + words
-    spine = '<path d="M0 0h7v480H0z" fill="#000" fill-opacity=".1"/><path d="M7 0h2v480H7z" fill="#fff" fill-opacity=".16"/>'
+    spine = (
+        '<path d="M0 0h7v480H0z" fill="#000" fill-opacity=".1"/>'
+        '<path d="M7 0h2v480H7z" fill="#fff" fill-opacity=".16"/>'
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" height="{H}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" '
+        f'height="{H}" role="img">'
         f"<title>{escape(title)}</title>"
         f'<path d="M0 0h{W}v{H}H0z" fill="{p.ground}"/>'
         f"{DRAWINGS[name](r, p, title, subtitle)}{foot}{spine}</svg>"
@@ -84,8 +105,8 @@ def draw(name: str, r: Random, p: Palette, title: str, subtitle: str, imprint: s
 
 
 def cover_svg(seed: int, title: str, subtitle: str, genre: str, imprint: str = "") -> str:
-    """A cover of at most 6 KB, 320 × 480. The composition follows the seed and the genre, never the title, so the
-    English and the Chinese cover of one book look alike."""
+    """A cover of at most 6 KB, 320 × 480. The composition follows the seed and the genre, never
+    the title, so the English and the Chinese cover of one book look alike."""
     r = Random(seed)
     name, palette = choose(r, genre)
     return draw(name, r, palette, title, subtitle, imprint)

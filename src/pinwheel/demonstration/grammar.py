@@ -1,4 +1,5 @@
-"""Reads the word lists and makes titles of them: pairs that say the same in both languages, each used once."""
+"""Reads the word lists and makes titles of them: pairs that say the same in both languages, each
+used once."""
 
 import re
 import tomllib
@@ -34,7 +35,8 @@ def pairs(text: str, parted_by: str = ";") -> tuple[Words, ...]:
 
 
 def filled(form: Words, chosen: dict[str, Words]) -> Words:
-    """A form with its slots filled; the English one starts with a capital, the Chinese one has full-width marks."""
+    """A form with its slots filled; the English one starts with a capital, the Chinese one has
+    full-width marks."""
     en = SLOT.sub(lambda m: chosen[m[1]].en, form.en)
     zh = SLOT.sub(lambda m: chosen[m[1]].zh, form.zh)
     en = A_BEFORE_VOWEL.sub(r"\1n ", en)

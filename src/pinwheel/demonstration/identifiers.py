@@ -1,7 +1,8 @@
 """Article numbers with correct check digits that can't be taken for somebody's goods.
 
-Books carry ISBN-13s under 979-7, things carry GTIN-13s under 20–29, which GS1 keeps for use inside one company
-("restricted circulation"). Both are for demonstration: they identify nothing outside it.
+Books carry ISBN-13s under 979-7, things carry GTIN-13s under 20–29, which GS1 keeps for use
+inside one company ("restricted circulation"). Both are for demonstration: they identify nothing
+outside it.
 """
 
 BOOK_PREFIX = "9797"
@@ -9,7 +10,8 @@ THING_PREFIX = "299"
 
 
 def check_digit(twelve: str) -> int:
-    """The thirteenth digit of a GTIN-13 or ISBN-13: weights 1 and 3 by turns, summing to a multiple of ten."""
+    """The thirteenth digit of a GTIN-13 or ISBN-13: weights 1 and 3 by turns, summing to a
+    multiple of ten."""
     total = sum(int(d) * (3 if i % 2 else 1) for i, d in enumerate(twelve))
     return -total % 10
 

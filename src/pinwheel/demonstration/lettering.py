@@ -1,4 +1,5 @@
-"""Setting type in a drawing without a layout engine: measured by character class, broken into even lines, fitted to a box."""
+"""Setting type in a drawing without a layout engine: measured by character class, broken into
+even lines, fitted to a box."""
 
 from html import escape
 
@@ -48,12 +49,16 @@ def width(text: str, size: float) -> float:
 
 
 def tokens(text: str) -> list[str]:
-    """Where a line may end: after a Latin word, or after a Chinese word that the next one need not cling to."""
+    """Where a line may end: after a Latin word, or after a Chinese word that the next one need
+    not cling to."""
     out: list[str] = []
     for word in rjieba.cut(text):
-        if out and (word[0] in NO_LINE_START or word[0] == " " or out[-1][-1] in "-’'" or word in "-’'"):
-            out[-1] += word
-        elif out and word < CJK_FIRST and out[-1][-1] < CJK_FIRST and not out[-1].endswith(" "):
+        if (
+            out
+            and (
+                word[0] in NO_LINE_START or word[0] == " " or out[-1][-1] in "-’'" or word in "-’'"
+            )
+        ) or (out and word < CJK_FIRST and out[-1][-1] < CJK_FIRST and not out[-1].endswith(" ")):
             out[-1] += word
         else:
             out.append(word)
@@ -61,7 +66,8 @@ def tokens(text: str) -> list[str]:
 
 
 def wrap(parts: list[str], size: float, room: float) -> tuple[str, ...]:
-    """Even lines no wider than `room`: as few as greedy breaking needs, then narrowed while their number stays."""
+    """Even lines no wider than `room`: as few as greedy breaking needs, then narrowed while their
+    number stays."""
 
     def greedy(limit: float) -> list[str]:
         lines, line = [], ""
@@ -88,7 +94,8 @@ def wrap(parts: list[str], size: float, room: float) -> tuple[str, ...]:
 def fit(
     text: str, room: float, tall: float, largest: float, smallest: float = 13, leading: float = 0
 ) -> Block:
-    """The largest size at which a text fits a box; a text too long even for the smallest size is cut with an ellipsis."""
+    """The largest size at which a text fits a box; a text too long even for the smallest size is
+    cut with an ellipsis."""
     spacing = leading or (1.24 if is_cjk(text) else 1.1)
     size, parts = largest, tokens(text)
     while True:
@@ -129,7 +136,8 @@ def paint(
 def upright(
     text: str, x: float, y: float, tall: float, fill: str, largest: float, family: str = SERIF
 ) -> tuple[str, float]:
-    """Chinese set from top to bottom, columns from right to left; answers the element and its width."""
+    """Chinese set from top to bottom, columns from right to left; answers the element and its
+    width."""
     chars = [c for c in text if c != " "]
     columns, size = 1, largest
     while len(chars) * size * 1.12 / columns > tall:

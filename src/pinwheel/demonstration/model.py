@@ -1,4 +1,5 @@
-"""What the demonstration shop is made of. All of it is generated; none of it names a real book, maker or person."""
+"""What the demonstration shop is made of. All of it is generated; none of it names a real book,
+maker or person."""
 
 from datetime import datetime
 from typing import Literal
@@ -27,7 +28,8 @@ class DemoChoice(msgspec.Struct, frozen=True):
 
 
 class DemoAttribute(msgspec.Struct, frozen=True):
-    """A typed attribute that a category declares and its children inherit; `unit` is a symbol such as "mm" or empty."""
+    """A typed attribute that a category declares and its children inherit; `unit` is a symbol
+    such as "mm" or empty."""
 
     key: str
     name: Words
@@ -47,8 +49,9 @@ class DemoCategory(msgspec.Struct, frozen=True):
 
 
 class DemoVariant(msgspec.Struct, frozen=True):
-    """What is put into a cart. `price_minor` and `list_price_minor` are by currency code; the latter may be empty.
-    `stock` has the units at each of NODES, in order. `options` maps an attribute's key to a choice's value."""
+    """What is put into a cart. `price_minor` and `list_price_minor` are by currency code; the
+    latter may be empty. `stock` has the units at each of NODES, in order. `options` maps an
+    attribute's key to a choice's value."""
 
     sku: str
     gtin: str
@@ -60,8 +63,9 @@ class DemoVariant(msgspec.Struct, frozen=True):
 
 
 class DemoProduct(msgspec.Struct, frozen=True):
-    """A book or a thing. `kind` is the genre of a book or the drawing of a thing; `attributes` has only plain values:
-    whole numbers, texts and choices' values. `popularity` is a weight above 0 that reviews and orders follow."""
+    """A book or a thing. `kind` is the genre of a book or the drawing of a thing; `attributes`
+    has only plain values: whole numbers, texts and choices' values. `popularity` is a weight
+    above 0 that reviews and orders follow."""
 
     slug: str
     category: str
@@ -91,9 +95,7 @@ class DemoReview(msgspec.Struct, frozen=True):
 
     @property
     def reviewer(self) -> Words:
-        return Words(
-            f"Demonstration buyer {self.buyer_number}", f"演示买家 {self.buyer_number} 号"
-        )
+        return Words(f"Demonstration buyer {self.buyer_number}", f"演示买家 {self.buyer_number} 号")
 
 
 class DemoOrderLine(msgspec.Struct, frozen=True):
@@ -130,5 +132,5 @@ NODES: tuple[DemoNode, DemoNode] = (
     DemoNode("south", Words("South warehouse (demonstration)", "华南仓（演示）")),
 )
 
-# What one unit of each currency costs in CNY; fixed so that a demonstration looks the same every day.
+# What one unit of each currency costs in CNY; fixed, so that the shop looks the same every day.
 RATES_CNY: dict[str, float] = {"CNY": 1.0, "USD": 7.2, "EUR": 7.9, "GBP": 9.2}

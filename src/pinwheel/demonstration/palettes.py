@@ -1,10 +1,12 @@
-"""Curated colours for drawn covers and goods. Ink reads on ground at 4.5 : 1 or better; a test holds them to it."""
+"""Curated colours for drawn covers and goods. Ink reads on ground at 4.5 : 1 or better; a test
+holds them to it."""
 
 import msgspec
 
 
 class Palette(msgspec.Struct, frozen=True):
-    """ground carries the cover, ink its words; a, b and c are for the drawing, from dominant to accent."""
+    """ground carries the cover, ink its words; a, b and c are for the drawing, from dominant to
+    accent."""
 
     ground: str
     ink: str

@@ -58,7 +58,9 @@ def variants_of(
                 sku=f"TH{number:04d}-{i + 1}",
                 gtin=demo_gtin(number * 100 + i),
                 options={"colour": colour, **({"size": sizes[n]} if sizes else {})},
-                price_minor={c: p if not n else round(p * more / 10) * 10 for c, p in lower.items()},
+                price_minor={
+                    c: p if not n else round(p * more / 10) * 10 for c, p in lower.items()
+                },
                 list_price_minor={
                     c: p if not n else round(p * more / 10) * 10 for c, p in full.items()
                 },

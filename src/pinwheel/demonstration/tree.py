@@ -1,4 +1,5 @@
-"""The category tree and the typed attributes that each node declares; children inherit what their parents declare."""
+"""The category tree and the typed attributes that each node declares; children inherit what their
+parents declare."""
 
 import re
 
@@ -59,7 +60,9 @@ def thing_attributes(slug: str) -> tuple[DemoAttribute, ...]:
     found = [DemoAttribute("make", Words("Make", "材质与款式"), "choice", choices=made_of)]
     sizes = ";".join(k["sizes"] for k in kinds if "sizes" in k)
     if sizes:
-        found.append(DemoAttribute("size", Words("Size", "规格"), "choice", choices=choices_of(sizes)))
+        found.append(
+            DemoAttribute("size", Words("Size", "规格"), "choice", choices=choices_of(sizes))
+        )
     for key, text in goods["units"].items():
         if any(key in k for k in kinds):
             en, zh, unit = text.split("|")

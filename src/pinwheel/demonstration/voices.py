@@ -1,4 +1,5 @@
-"""What simulated buyers say and do: reviews of uneven quality, and a month of orders with its weekdays and hours."""
+"""What simulated buyers say and do: reviews of uneven quality, and a month of orders with its
+weekdays and hours."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -42,7 +43,8 @@ def phrases(shape: str, rating: int) -> list[tuple[str, str, str, str]]:
 def reviews(
     products: Sequence[DemoProduct], r: Random, until: datetime, count: int, buyers: int
 ) -> list[DemoReview]:
-    """About `count` reviews of the year before `until`; a buyer reviews a product once. Newest last."""
+    """About `count` reviews of the year before `until`; a buyer reviews a product once. Newest
+    last."""
     bank = {(s, n): phrases(s, n) for s in ("book", "object") for n in RATING_WORDS}
     weights = [min(p.popularity, 40) for p in products]
     ratings = tuple(RATING_WORDS)
@@ -73,8 +75,9 @@ def order_history(
     orders_a_day: int = 40,
     buyers: int = 600,
 ) -> list[DemoOrderPlan]:
-    """The orders of the `days` before `until`'s day, oldest first. `until` has a time zone; weekdays and hours are in it.
-    A popular product is bought more, and few buyers buy often. Sold-out variants aren't ordered."""
+    """The orders of the `days` before `until`'s day, oldest first. `until` has a time zone;
+    weekdays and hours are in it. A popular product is bought more, and few buyers buy often.
+    Sold-out variants aren't ordered."""
     r = Random(seed)
     on_sale = [(v.sku, p.popularity) for p in products for v in p.variants if sum(v.stock) > 0]
     skus = [sku for sku, _ in on_sale]

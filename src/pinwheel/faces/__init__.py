@@ -1,7 +1,9 @@
-"""Faces: the pages people see, the shop and the console, over the same questions and verbs as the programs' doors.
+"""Faces: the pages people see, the shop and the console, over the same questions and verbs as the
+programs' doors.
 
-This door offers where the shared look lives. `STATIC` is the folder that is served under `/static`; `page_loader()` finds
-templates: shared ones as `layout/shop.html`, a face's own ones as `storefront/home.html` or `console/today.html`.
+This door offers where the shared look lives. `STATIC` is the folder that is served under
+`/static`; `page_loader()` finds templates: shared ones as `layout/shop.html`, a face's own ones
+as `storefront/home.html` or `console/today.html`.
 """
 
 from pathlib import Path
