@@ -114,9 +114,10 @@ create table identity.consent (
   is_granted boolean not null,
   at timestamptz not null,
   proof jsonb not null, -- where it was said and to which words
+  position bigint generated always as identity,
   primary key (cell, id)
 );
-create index consent_person on identity.consent (cell, person_id, purpose, channel, id);
+create index consent_person on identity.consent (cell, person_id, purpose, channel, position);
 
 create table identity.access (
   cell smallint not null default 0,

@@ -163,7 +163,7 @@ async def consents_of(tx: Tx, person_id: uuid.UUID) -> list[Consent]:
         """
         select distinct on (purpose, channel) purpose, channel, is_granted, at, proof
           from identity.consent where cell = $1 and person_id = $2
-         order by purpose, channel, id desc
+         order by purpose, channel, position desc
         """,
         tx.cell,
         person_id,
@@ -175,7 +175,7 @@ async def consent_history(tx: Tx, person_id: uuid.UUID) -> list[Consent]:
         Consent,
         """
         select purpose, channel, is_granted, at, proof
-          from identity.consent where cell = $1 and person_id = $2 order by id
+          from identity.consent where cell = $1 and person_id = $2 order by position
         """,
         tx.cell,
         person_id,
@@ -192,7 +192,7 @@ async def with_consent(
             select person_id from (
               select distinct on (person_id) person_id, is_granted from identity.consent
                where cell = $1 and person_id = any($2::uuid[]) and purpose = $3 and channel = $4
-               order by person_id, id desc) last
+               order by person_id, position desc) last
              where is_granted
             """,
             tx.cell,
