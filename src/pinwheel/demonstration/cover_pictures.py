@@ -77,7 +77,8 @@ def woodcut(r: Random, p: Palette, title: str, sub: str) -> str:
 
 def seigaiha(r: Random, p: Palette, title: str, sub: str) -> str:
     """Overlapping wave scales under a moon."""
-    s, out, name = 32, [], f"w{r.randrange(10**6)}"
+    s, out = 32, []
+    name = f"w{r.randrange(10**6)}"
     for row in range(7):
         y = 290 + row * 16
         for i in range(-1, 6):
@@ -175,7 +176,7 @@ def contours(r: Random, p: Palette, title: str, sub: str) -> str:
     """Height lines of a place that is not on a map."""
     x, y = r.randint(90, 230), r.randint(140, 220)
     shape = [r.uniform(0.72, 1.28) for _ in range(8)]
-    out = []
+    out: list[str] = []
     for n in range(9):
         q = 20 + n * 24
         pts = [
