@@ -108,3 +108,16 @@ create view orders.v_line as
          l.seller_id, l.variant_id, l.sku, l.title, l.node, l.quantity, l.unit_price_minor, l.total_minor,
          l.tax_minor, l.cancelled, l.shipped, l.returned
     from orders."order" o join orders.line l on l.cell = o.cell and l.order_id = o.id;
+
+-- A start to be changed by whoever delivers.
+insert into orders.delivery_option
+  (market, code, name, price_minor, free_from_minor, min_days, max_days, rank) values
+  ('CN', 'standard', '{"en": "Standard delivery", "zh-CN": "标准配送"}', 800, 9900, 2, 4, 0),
+  ('CN', 'express', '{"en": "Next-day delivery", "zh-CN": "次日达"}', 1800, null, 1, 1, 1),
+  ('GB', 'standard', '{"en": "Standard delivery", "zh-CN": "标准配送"}', 399, 4000, 2, 4, 0),
+  ('GB', 'express', '{"en": "Next-day delivery", "zh-CN": "次日达"}', 899, null, 1, 1, 1),
+  ('US', 'standard', '{"en": "Standard delivery", "zh-CN": "标准配送"}', 599, 4900, 3, 6, 0),
+  ('US', 'express', '{"en": "Two-day delivery", "zh-CN": "两日达"}', 1499, null, 2, 2, 1),
+  ('EU-DE', 'standard', '{"en": "Standard delivery", "zh-CN": "标准配送"}', 490, 4900, 2, 4, 0),
+  ('EU-DE', 'express', '{"en": "Express delivery", "zh-CN": "特快配送"}', 1190, null, 1, 2, 1),
+  ('BR', 'standard', '{"en": "Standard delivery", "zh-CN": "标准配送"}', 1990, 29900, 4, 10, 0);

@@ -43,14 +43,22 @@ def _is_plain(kind: Any) -> bool:
     return bool(args) and getattr(kind, "__origin__", None) is None and all(map(_is_plain, args))
 
 
+@lru_cache(maxsize=1024)
+def _keywords(struct: Any) -> tuple[str, ...]:
+    """The names of the fields when they must be given by name, else nothing."""
+    fields: tuple[str, ...] = struct.__struct_fields__
+    return fields if struct.__match_args__ != fields else ()
+
+
 def filled(struct: type[S], record: Sequence[Any]) -> S:
     """``struct`` filled from one row, by position."""
-    special = _converters(struct)
-    if not special:
-        return struct(*record)
-    values = list(record)
-    for position, kind in special:
-        values[position] = msgspec.convert(values[position], kind, strict=False)
+    values: Sequence[Any] = record
+    if special := _converters(struct):
+        values = list(record)
+        for position, kind in special:
+            values[position] = msgspec.convert(values[position], kind, strict=False)
+    if names := _keywords(struct):
+        return struct(**dict(zip(names, values, strict=True)))
     return struct(*values)
 
 

@@ -17,6 +17,7 @@ from pinwheel.trade.orders.actions import (
     give_up,
     locked,
 )
+from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.fulfil import (
     cancel_lines,
     deliver,
@@ -48,6 +49,7 @@ from pinwheel.trade.orders.model import (
     OrderNotReady,
     OrderPlaced,
     OrderShipped,
+    PaymentDeclined,
     Placed,
     Quote,
     Reason,
@@ -64,6 +66,8 @@ from pinwheel.trade.orders.stages import Stage
 
 __all__ = [
     "BadQuantity",
+    "Bought",
+    "Buying",
     "Checkout",
     "DeliveryOption",
     "Draft",
@@ -85,6 +89,7 @@ __all__ = [
     "OrderPlaced",
     "OrderShipped",
     "OrderSight",
+    "PaymentDeclined",
     "Placed",
     "Quote",
     "Reason",

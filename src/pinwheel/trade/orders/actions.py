@@ -125,7 +125,7 @@ class Checkout:
                 fresh.append(draft)
                 if draft.key is not None:
                     known[draft.scope, draft.key] = _Known.of(draft)
-            elif before.input_hash != draft.digest():
+            elif before.input_hash != draft.asked:
                 answers[draft.id] = KeyReused(key=draft.key)
             elif before.state == "":
                 twins[draft.id] = before.id
@@ -159,7 +159,7 @@ class _Known(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, draft: Draft) -> _Known:
         number = number_of(draft.id)
-        return cls(draft.scope, draft.key, draft.digest(), draft.id, number, "", 0, "")
+        return cls(draft.scope, draft.key, draft.asked, draft.id, number, "", 0, "")
 
 
 async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
@@ -177,7 +177,7 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
                              and o.secured_minor + s.amount >= o.total_minor then 'placed'
                             else o.state end,
                held_until = case when o.held_until is not null
-                                 then $4 + (o.held_until - o.placed_at) end
+                                 then $4::timestamptz + (o.held_until - o.placed_at) end
           from unnest($2::uuid[], $3::bigint[]) as s(id, amount)
          where o.cell = $1 and o.id = s.id
         returning o.id, o.number, o.state, o.person_id, o.total_minor, o.secured_minor, o.currency,
@@ -249,7 +249,8 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
         held = [a for a in again or () if isinstance(a, ledger.Held)]
         if again is None or len(held) < len(lines):
             await ledger.release(tx, [h.hold_id for h in held])
-            await give_money_back(tx, order, order.secured_minor - order.refunded_minor, LATE)
+            left = order.secured_minor - order.refunded_minor
+            await give_money_back(tx, order, left, LATE, whole=True)
             continue
         await tx.run(
             """
@@ -301,7 +302,8 @@ async def give_up(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
     for one in ended:
         if one.secured_minor:  # part of it was paid, the rest was not
             order, _ = await locked(tx, one.id)
-            await give_money_back(tx, order, one.secured_minor - order.refunded_minor, "unpaid")
+            left = one.secured_minor - order.refunded_minor
+            await give_money_back(tx, order, left, "unpaid", whole=True)
     tx.emit(
         *(
             OrderCancelled(
@@ -335,6 +337,7 @@ async def cancel(
         return order
     if order.state == "pending_payment":
         await give_up(tx, [order_id])
+        await payments.refund_all(tx, order_id, reason)
         await tx.run(
             'update orders."order" set cancel_reason = $3 where cell = $1 and id = $2',
             tx.cell,
@@ -359,7 +362,7 @@ async def cancel(
         reason,
     )
     await ledger.release_for(tx, [order_id])
-    await give_money_back(tx, order, refund, reason)
+    await give_money_back(tx, order, refund, reason, whole=True)
     tx.emit(
         OrderCancelled(
             order_id=order.id,
@@ -372,16 +375,25 @@ async def cancel(
     return (await locked(tx, order_id))[0]
 
 
-async def give_money_back(tx: Tx, order: Order, amount_minor: int, reason: str) -> None:
-    """Have payments refund ``amount_minor`` of the order, and note it on the order."""
-    if amount_minor <= 0:
-        return
-    answer = await payments.refund_order(tx, order.id, amount_minor, reason)
-    if isinstance(answer, Refusal):
-        raise answer
+async def give_money_back(
+    tx: Tx, order: Order, amount_minor: int, reason: str, *, whole: bool = False
+) -> None:
+    """Refund ``amount_minor`` of the order and note it on the order.
+
+    With ``whole`` the order is off: what is only authorised is voided, and what may still come in
+    goes back by itself. Of a part, what was not captured yet is simply never captured.
+    """
+    if whole:
+        await payments.refund_all(tx, order.id, reason)
+    elif amount_minor > 0:
+        part = min(amount_minor, await payments.refundable_of(tx, order.id))
+        answer = await payments.refund_order(tx, order.id, part, reason) if part else None
+        if isinstance(answer, Refusal):
+            raise answer
     await tx.run(
         """
-        update orders."order" set refunded_minor = refunded_minor + $3 where cell = $1 and id = $2
+        update orders."order" set refunded_minor = least(secured_minor, refunded_minor + $3)
+         where cell = $1 and id = $2
         """,
         tx.cell,
         order.id,

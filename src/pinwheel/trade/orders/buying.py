@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.kernel.db import Database
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.together import Together
 from pinwheel.trade import payments
 from pinwheel.trade.orders.actions import Checkout
@@ -40,7 +41,7 @@ class Buying:
         self.checkout = checkout
         self.place: Together[Draft, Placed] = Together(db, checkout.place, actor="checkout")
         self.charge: Together[Payment, Outcome] = Together.outside(db, payments.charge)
-        self.record: Together[Outcome, Payment] = Together(db, payments.record, actor="checkout")
+        self.record: Together[Outcome, Payment] = Together(db, _record, actor="checkout")
 
     async def buy(self, draft: Draft) -> Bought:
         """Place and pay. Refuses what the stages refuse, and ``PaymentDeclined``.
@@ -80,3 +81,9 @@ class Buying:
             if paid[-1].state in ("failed", "voided"):
                 break
         return paid
+
+
+async def _record(tx: Tx, outcomes: Sequence[Outcome]) -> list[Payment]:
+    """One payment per outcome, in order."""
+    recorded = {payment.id: payment for payment in await payments.record(tx, outcomes)}
+    return [recorded[o.payment_id] for o in outcomes if o.payment_id is not None]

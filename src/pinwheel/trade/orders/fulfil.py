@@ -204,7 +204,21 @@ async def _recognise(
     )
     if isinstance(answer, Refusal):
         raise answer
-    await payments.capture_order(tx, order.id, sum(amount for _, amount in income))
+    await _capture(tx, order.id, sum(amount for _, amount in income))
+
+
+async def _capture(tx: Tx, order_id: uuid.UUID, amount_minor: int) -> None:
+    """Take what was only authorised, tender by tender, up to what has left the house."""
+    for payment in await payments.payments_of(tx, [order_id]):
+        part = min(amount_minor, payment.authorised_minor - payment.captured_minor)
+        if payment.captures_at_once or part <= 0:
+            continue
+        answer = await payments.capture(tx, payment.id, part)
+        if isinstance(answer, payments.CaptureTooLarge) and answer.facts["left"] > 0:
+            part = answer.facts["left"]
+            answer = await payments.capture(tx, payment.id, part)
+        if not isinstance(answer, Refusal):
+            amount_minor -= part
 
 
 class _Arrived(msgspec.Struct, frozen=True):
@@ -268,7 +282,7 @@ async def cancel_lines(
     await _write_cancelled(tx, order_id, parts, last, reason)
     holds = [(by_number[n].hold_id, q) for n, q in parts]
     await ledger.reduce(tx, [(hold_id, q) for hold_id, q in holds if hold_id is not None])
-    await give_money_back(tx, order, refund, reason)
+    await give_money_back(tx, order, refund, reason, whole=last and not order.delivery_taken)
     tx.emit(
         LinesCancelled(
             order_id=order.id,

@@ -102,7 +102,7 @@ class Draft(msgspec.Struct, kw_only=True):
     key: str | None = None
     undo_seconds: int = 0
     return_url: str = ""
-    # filled by the stages
+    # filled by the stages; ``asked`` tells a repeat from another request under the same key
     currency: str = ""
     tax_included: bool = True
     lines: list[DraftLine] = []
@@ -111,6 +111,20 @@ class Draft(msgspec.Struct, kw_only=True):
     delivery_tax_minor: int = 0
     reasons: list[Reason] = []
     refusal: Refusal | None = None
+    asked: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Remember what was asked, before a stage fills anything in."""
+        wanted = (
+            self.items,
+            self.market,
+            self.country,
+            self.region,
+            self.delivery,
+            self.tenders,
+            self.person_id,
+        )
+        self.asked = hashlib.blake2b(msgspec.json.encode(wanted), digest_size=16).digest()
 
     @property
     def goods_minor(self) -> int:
@@ -131,19 +145,6 @@ class Draft(msgspec.Struct, kw_only=True):
 
     def line_total(self, line: DraftLine) -> int:
         return line.goods_minor - line.discount_minor + (0 if self.tax_included else line.tax_minor)
-
-    def digest(self) -> bytes:
-        """A hash of what was asked, to tell a repeat from another request under the same key."""
-        asked = (
-            self.items,
-            self.market,
-            self.country,
-            self.region,
-            self.delivery,
-            self.tenders,
-            self.person_id,
-        )
-        return hashlib.blake2b(msgspec.json.encode(asked), digest_size=16).digest()
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

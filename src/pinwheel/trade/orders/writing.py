@@ -74,7 +74,7 @@ def _order_columns(tx: Tx, drafts: Sequence[Draft]) -> list[list[Any]]:
         [quote_token(d) for d in drafts],
         [d.scope if d.key else None for d in drafts],
         [d.key for d in drafts],
-        [d.digest() if d.key else None for d in drafts],
+        [d.asked if d.key else None for d in drafts],
         [tx.now + dt.timedelta(seconds=d.undo_seconds) if d.undo_seconds else None for d in drafts],
     ]
 

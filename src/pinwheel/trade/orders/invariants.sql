@@ -1,0 +1,63 @@
+-- promise: an order's figures add up
+select o.id, o.number, o.total_minor from orders."order" o
+ where o.total_minor <> o.goods_minor - o.discount_minor + o.delivery_minor
+                        + case when o.tax_included then 0 else o.tax_minor end;
+
+-- promise: the lines are the whole order
+select o.id, o.number from orders."order" o
+  left join (select cell, order_id, sum(goods_minor) as goods, sum(discount_minor) as discount,
+                    sum(tax_minor) as tax, sum(total_minor) as total
+               from orders.line group by cell, order_id) l on l.cell = o.cell and l.order_id = o.id
+ where (l.goods, l.discount, l.tax + o.delivery_tax_minor) is distinct from
+       (o.goods_minor::numeric, o.discount_minor::numeric, o.tax_minor::numeric)
+    or l.total + o.delivery_minor + case when o.tax_included then 0 else o.delivery_tax_minor end
+       <> o.total_minor;
+
+-- promise: nothing is placed that is not paid for
+select id, number, secured_minor, total_minor from orders."order"
+ where state in ('placed', 'shipped', 'delivered') and secured_minor < total_minor;
+
+-- promise: what is still to be sent is reserved, piece by piece
+select l.order_id, l.line, l.quantity - l.cancelled - l.shipped as open, h.remaining, h.state
+  from orders.line l
+  join orders."order" o on o.cell = l.cell and o.id = l.order_id and o.state = 'placed'
+  left join ledger.v_hold h on h.cell = l.cell and h.hold_id = l.hold_id
+ where l.quantity - l.cancelled - l.shipped
+       <> coalesce(case when h.state = 'open' then h.remaining end, 0);
+
+-- promise: an order that has ended holds nothing
+select o.id, o.number, h.hold_id from orders."order" o
+  join ledger.v_hold h on h.cell = o.cell and h.document_id = o.id and h.state = 'open'
+ where o.state in ('cancelled', 'delivered') and h.key not like 'payment:%';
+
+-- promise: no order waits for its payment without end
+select id, number, placed_at from orders."order"
+ where state = 'pending_payment' and placed_at < $now - interval '1 hour';
+
+-- promise: what was shipped is what the parcels hold
+select l.order_id, l.line, l.shipped from orders.line l
+  left join (select s.cell, s.order_id, (part ->> 0)::int as line, sum((part ->> 1)::bigint) as sent
+               from orders.shipment s, jsonb_array_elements(s.lines) as part
+              group by s.cell, s.order_id, 3) p
+         on p.cell = l.cell and p.order_id = l.order_id and p.line = l.line
+ where l.shipped <> coalesce(p.sent, 0);
+
+-- promise: a buyer's deposit is used up when the order has ended: earned, or on its way back
+with moved as (
+  select cell, document_id,
+         sum(case when credit like 'deposits:%' then amount else 0 end)
+         - sum(case when debit like 'deposits:%' then amount else 0 end) as left_over
+    from ledger.v_posting
+   where document_kind = 'order' and (credit like 'deposits:%' or debit like 'deposits:%')
+   group by cell, document_id),
+on_the_way as (
+  select cell, order_id, sum(case when kind = 'refund' then amount_minor else 0 end) as refunds,
+         bool_or(kind <> 'refund') as more
+    from payments.v_instruction where state = 'asked' group by cell, order_id)
+select o.id, o.number, o.state, m.left_over, w.refunds from orders."order" o
+  join moved m on m.cell = o.cell and m.document_id = o.id
+  left join on_the_way w on w.cell = o.cell and w.order_id = o.id
+ where o.state in ('cancelled', 'shipped', 'delivered') and not coalesce(w.more, false)
+   and m.left_over <> coalesce(w.refunds, 0)
+   and not exists (select from payments.v_instruction f
+                    where f.cell = o.cell and f.order_id = o.id and f.state = 'failed');
