@@ -25,12 +25,14 @@ create table search.synonym (
   changed_by text not null
 );
 
--- Units sold, kept here so that ranking needn't read all orders.
+-- Units ordered, kept here so that ranking needn't read all orders.
 create table search.popularity (
   product_id uuid primary key,
   sold_units bigint not null check (sold_units >= 0),
-  changed_at timestamptz not null
+  changed_at timestamptz not null,
+  announced boolean not null default false -- has the index been told?
 );
+create index popularity_unannounced on search.popularity (product_id) where not announced;
 
 -- Facts in the order in which their transactions are over: nobody reads past a row that may still appear.
 create view search.v_feed as

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from pinwheel.discovery.search import Follower, IndexBusy, Query, SearchIndex, Writer, search
+from pinwheel.discovery.search import (
+    Follower,
+    IndexBusy,
+    Query,
+    SearchIndex,
+    Writer,
+    announce_popularity,
+    record_sales,
+    search,
+)
 from pinwheel.kernel.db import Database
 from pinwheel.trade import catalogue, inventory, pricing
 
@@ -147,6 +156,22 @@ async def test_labels_categories_and_markets(db: Database, shop: Shop, root: Pat
             await catalogue.save_categories(tx, [draft])
         await caught_up(follower)
         assert search(index, Query(text="照明", region="CN", language="zh-CN")).total == 1
+
+
+async def test_what_sells_moves_up(db: Database, shop: Shop, root: Path) -> None:
+    ids = [await shop.add(f"Lamp {n}", f"L-{n}") for n in range(3)]
+    follower = Follower(db, root)
+    with follower.writer:
+        await follower.begin()
+        async with db.transaction(actor="test") as tx:
+            await record_sales(tx, {ids[1]: 7})
+        await db.attempt(announce_popularity)
+        await caught_up(follower)
+        query = Query(text="lamp", region="CN")
+        best = search(SearchIndex(root), query).hits[0]
+        assert best.product_id == ids[1]
+        assert "popularity" in {part.reason for part in best.because}
+        assert await db.attempt(announce_popularity) == 0
 
 
 async def test_a_restart_goes_on_where_the_index_ends(

@@ -160,6 +160,26 @@ def test_another_format_asks_for_a_rebuild(root: Path, index: SearchIndex) -> No
         assert writer.position() is None
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty"])
+def test_a_damaged_index_is_built_anew(root: Path, index: SearchIndex, damage: str) -> None:
+    with Writer(root) as writer:
+        writer.apply([], [], b"9")
+    if damage == "gone":
+        shutil.rmtree(root / "g1")
+    else:
+        meta = root / "g1" / "meta.json"
+        meta.write_bytes(meta.read_bytes()[:100] if damage == "cut" else b"")
+    assert search(SearchIndex(root), Query(text="handbag")).total == 0
+    with Writer(root) as writer:
+        assert writer.position() is None
+        with writer.rebuild(b"10") as rebuild:
+            rebuild.add(shelf.SHELF)
+    assert search(SearchIndex(root), Query(text="handbag")).total == 3
+    assert search(index, Query(text="handbag")).total == 3
+    with Writer(root) as writer:
+        assert writer.position() == b"10"
+
+
 def test_one_writer(root: Path) -> None:
     with Writer(root), pytest.raises(IndexBusy), Writer(root):
         pass

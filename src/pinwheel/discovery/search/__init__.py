@@ -13,6 +13,7 @@ index after the facts. Below them `SearchIndex(root)` reads, `Writer(root)` writ
 """
 
 from pinwheel.discovery.search.actions import (
+    announce_popularity,
     forget_queries,
     record_queries,
     record_sales,
@@ -69,6 +70,7 @@ __all__ = [
     "Thesaurus",
     "Unfound",
     "Writer",
+    "announce_popularity",
     "bench",
     "documents",
     "forget_queries",

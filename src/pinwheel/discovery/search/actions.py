@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from pinwheel.discovery.search.model import Asked, SynonymInvalid
+from pinwheel.discovery.search.model import (
+    Asked,
+    PopularityChanged,
+    ProductUnits,
+    SynonymInvalid,
+)
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
 
@@ -92,7 +97,7 @@ async def remove_synonyms(tx: Tx, synonym_id: UUID) -> None:
 
 
 async def record_sales(tx: Tx, units: dict[UUID, int]) -> None:
-    """Add units sold (negative: taken back) to products' popularity, never below nothing."""
+    """Add units (negative: taken back) to products' popularity, never below nothing."""
     products = sorted(units)
     await tx.run(
         """
@@ -103,9 +108,42 @@ async def record_sales(tx: Tx, units: dict[UUID, int]) -> None:
            set sold_units = greatest(0, search.popularity.sold_units
                  + (select units from unnest($1::uuid[], $2::bigint[]) as s(product_id, units)
                      where s.product_id = excluded.product_id)),
-               changed_at = excluded.changed_at
+               changed_at = excluded.changed_at, announced = false
         """,
         products,
         [units[p] for p in products],
         tx.now,
     )
+
+
+async def announce_popularity(tx: Tx, limit: int = 500) -> int:
+    """Tell the index which products sell more or less than it knows; how many."""
+    changed = await tx.values(
+        """
+        update search.popularity p set announced = true
+          from (select product_id from search.popularity where not announced
+                 order by product_id limit $1 for update skip locked) fresh
+         where p.product_id = fresh.product_id
+        returning p.product_id
+        """,
+        limit,
+    )
+    if changed:
+        tx.emit(PopularityChanged(product_ids=sorted(changed)))
+    return len(changed)
+
+
+async def record_orders(tx: Tx, order_ids: Sequence[UUID]) -> None:
+    """Count the units of placed orders. Each order once: the caller's job is done once."""
+    rows = await tx.rows(
+        ProductUnits,
+        """
+        select v.product_id, sum(l.quantity)::bigint as units
+          from orders.v_line l join catalogue.v_variant v on v.variant_id = l.variant_id
+         where l.cell = $1 and l.order_id = any($2::uuid[])
+         group by v.product_id
+        """,
+        tx.cell,
+        list(order_ids),
+    )
+    await record_sales(tx, {row.product_id: row.units for row in rows})

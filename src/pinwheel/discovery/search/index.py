@@ -6,6 +6,7 @@ stands for: a crash, or a copy of the directory, resumes where its own contents 
 """
 
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -24,8 +25,10 @@ from pinwheel.discovery.search.analysis import HAN, fold, identifier
 from pinwheel.discovery.search.model import Document
 from pinwheel.discovery.search.ranking import BITS, POPULARITY_BITS, Terms, terms_of, texts
 
+log = logging.getLogger("pinwheel.search")
 FORMAT = 1
 WRITER_HEAP_BYTES = 60_000_000
+SWITCHES_SURVIVED = 5
 _WORD = re.compile(rf"[^\W\d_{HAN}]{{3,40}}")
 _POSITION = "position"
 
@@ -75,8 +78,8 @@ def _schema() -> tantivy.Schema:
 SCHEMA = _schema()
 
 
-def _open(path: Path) -> tantivy.Index:
-    index = tantivy.Index(SCHEMA, str(path), reuse=True)
+def _open(path: Path, *, new: bool = False) -> tantivy.Index:
+    index = tantivy.Index(SCHEMA, str(path), reuse=False) if new else tantivy.Index.open(str(path))
     whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
     index.register_tokenizer("whitespace", whitespace)
     return index
@@ -238,6 +241,19 @@ class SearchIndex:
         return tuple(stamps)
 
     def _reload(self) -> None:
+        for _ in range(SWITCHES_SURVIVED):
+            try:
+                self._load()
+                return
+            except (OSError, ValueError):
+                self._index = None  # removed by a switch between its name and its opening
+        log.warning(
+            "the search index in %s can't be read; answering as if it were empty", self.root
+        )
+        self._index, self._directory = _empty(), ""
+        self._snapshot = Snapshot(self._index.searcher())
+
+    def _load(self) -> None:
         current = read_current(self.root)
         directory = current.directory if current and current.format == FORMAT else ""
         if self._index is None or directory != self._directory:
@@ -277,7 +293,8 @@ class Writer:
         self._writer: tantivy.IndexWriter | None = None
         current = read_current(self.root)
         if current and current.format == FORMAT:
-            self._use(self.root / current.directory)
+            with suppress(OSError, ValueError):  # damaged: no position, so it is built anew
+                self._use(self.root / current.directory)
         self._clean()
         return self
 
@@ -355,11 +372,13 @@ class Writer:
         taken = [int(p.name[1:]) for p in self.root.glob("g*") if p.name[1:].isdigit()]
         path = self.root / f"g{max(taken, default=0) + 1}"
         path.mkdir()
+        _open(path, new=True)
         return path
 
     def _use(self, path: Path) -> None:
-        self._index = _open(path)
-        self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
+        index = _open(path)
+        self._writer = index.writer(WRITER_HEAP_BYTES, 1)
+        self._index = index
 
     def _release(self) -> None:
         writer, self._writer, self._index = self._writer, None, None

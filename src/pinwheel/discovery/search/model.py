@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.events import Event
 
 Sort = Literal["relevance", "price_asc", "price_desc", "popular", "newest", "rating"]
 Widening = Literal["none", "corrected", "fewer_terms", "popular"]
@@ -188,6 +189,19 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
     xid: int
     id: UUID
+
+
+class ProductUnits(msgspec.Struct, frozen=True):
+    """How many units of a product."""
+
+    product_id: UUID
+    units: int
+
+
+class PopularityChanged(Event, frozen=True, kw_only=True):
+    """These products sell more or less than the index knows."""
+
+    product_ids: list[UUID]
 
 
 class SynonymInvalid(Refusal):

@@ -28,7 +28,7 @@ class Filters:
             kind = tantivy.FieldType.Integer
             self.always.append(_Q.range_query(SCHEMA, "price", kind, low, high))
         self.by_facet = {
-            code[:100]: _any_of([facet_term(code, v) for v in values[:100]])
+            code: _any_of([facet_term(code, v) for v in values[:100]])
             for code, values in list(query.facets.items())[:30]
             if values
         }
