@@ -83,7 +83,7 @@ def concentric(r: Random, p: Palette, title: str, sub: str) -> str:
         disc(x, y, n * step, (p.a, p.ground, p.b, p.ground)[n % 4])
         for n in range(330 // step, 0, -1)
     )
-    block = fit(title, 262, 130, 42)
+    block = fit(title, 262, 92 if sub else 114, 42)
     return (
         rings
         + disc(x, y, step * 0.6, p.c)
@@ -202,7 +202,7 @@ def orbit(r: Random, p: Palette, title: str, sub: str) -> str:
             + disc(round(x + rx * cos(at)), round(y + ry * sin(at)), r.randint(5, 11), p.b)
             + "</g>"
         )
-    block = fit(title, 268, 110, 38)
+    block = fit(title, 268, 86 if sub else 106, 38)
     return (
         disc(x, y, 44, p.a)
         + "".join(out)

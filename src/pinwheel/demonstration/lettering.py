@@ -40,11 +40,11 @@ def width(text: str, size: float) -> float:
         elif c == " ":
             ems += 0.28
         elif c in NARROW:
-            ems += 0.34
+            ems += 0.37
         elif c in BROAD:
-            ems += 0.94
+            ems += 0.98
         else:
-            ems += 0.72 if c.isupper() else 0.57
+            ems += 0.76 if c.isupper() else 0.6
     return ems * size
 
 
