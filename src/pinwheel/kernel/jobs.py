@@ -155,11 +155,16 @@ class Worker:
                 """,
                 tx.cell,
                 tx.now,
-                tx.now + dt.timedelta(seconds=120),
+                tx.later_than(self._lease_seconds()),
                 self.name,
                 CLAIM_AT_ONCE,
                 list(self.db.reactions.by_name),
             )
+
+    def _lease_seconds(self) -> float:
+        """Longer than any reaction may take, or a second worker would begin what still runs."""
+        longest = max((r.lease_seconds for r in self.db.reactions.by_name.values()), default=0.0)
+        return max(120.0, 2 * longest)
 
     async def _limited(self, reaction: Reaction, job: Job) -> None:
         limit = self._limits.setdefault(reaction.name, asyncio.Semaphore(reaction.concurrency))
@@ -232,12 +237,27 @@ class Worker:
         while True:
             try:
                 async with self.db.pool.acquire() as connection:
-                    await connection.add_listener("pinwheel_job", lambda *_: self.db.work_due.set())
-                    closed = asyncio.Event()
-                    connection.add_termination_listener(lambda _, closed=closed: closed.set())
-                    await closed.wait()
+                    await self._hear(connection)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(1)
+
+    async def _hear(self, connection: asyncpg.Connection) -> None:
+        closed = asyncio.Event()
+
+        def heard(*_: Any) -> None:
+            self.db.work_due.set()
+
+        def ended(_: Any) -> None:
+            closed.set()
+
+        await connection.add_listener("pinwheel_job", heard)
+        connection.add_termination_listener(ended)
+        try:
+            await closed.wait()
+        finally:
+            connection.remove_termination_listener(ended)
+            if not connection.is_closed():
+                await connection.remove_listener("pinwheel_job", heard)
 
 
 async def retry_parked(tx: Tx, ids: Sequence[uuid.UUID]) -> int:

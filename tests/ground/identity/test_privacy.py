@@ -19,9 +19,9 @@ from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.vault import Unsealable, Vault
 
 LOOKS_PERSONAL = re.compile(
-    r"(^|_)(email|phone|mobile|address|addresses|recipient|birth|birthday|birth_on|ip|agent"
+    r"(^|_)(email|phone|mobile|address|recipient|birth|birthday|ip|agent"
     r"|fingerprint|passport|surname|nickname|contact|postal_code|id_card|tax_number)($|_)"
-    r"|^(recipient_name|buyer_name|customer_name|person_name|seller_name|line1|line2)$"
+    r"|^(recipient_name|buyer_name|customer_name|person_name|line1|line2)$"
 )
 HEAD = """# Data map
 
