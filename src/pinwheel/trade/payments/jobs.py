@@ -13,17 +13,21 @@ import msgspec
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.events import every, outside
 from pinwheel.trade.payments.actions import record
+from pinwheel.trade.payments.cards import UUID
 from pinwheel.trade.payments.model import (
     OPEN,
+    STORE_CREDIT,
     InstructionGiven,
     NoticesDue,
     Outcome,
     Payment,
     PaymentsOverdue,
+    SettlementDue,
     Step,
 )
 from pinwheel.trade.payments.port import Provider, providers_of
 from pinwheel.trade.payments.queries import payments_by_id, steps_to_send
+from pinwheel.trade.payments.reconciling import MOVED, first_id, reconcile
 from pinwheel.trade.payments.sandbox import Sandbox, outbox
 from pinwheel.trade.payments.webhooks import receive
 
@@ -109,10 +113,14 @@ async def sweep(tx: Tx) -> None:
 
 @outside(PaymentsOverdue, concurrency=2, attempts=1)
 async def look_up_overdue(db: Database, events: Sequence[PaymentsOverdue]) -> None:
+    await look_up(db, [i for e in events for i in e.payment_ids])
+
+
+async def look_up(db: Database, payment_ids: Sequence[uuid.UUID]) -> None:
     """Ask what became of payments; one that the provider has never heard of, or that takes too
     long, is called off under its own key first, so that it can't succeed behind our back."""
     async with db.reading() as tx:
-        found = await payments_by_id(tx, [i for e in events for i in e.payment_ids])
+        found = await payments_by_id(tx, payment_ids)
         now = tx.now
     for name in sorted({p.provider for p in found}):
         provider = providers_of(db).get(name)
@@ -122,8 +130,7 @@ async def look_up_overdue(db: Database, events: Sequence[PaymentsOverdue]) -> No
         outcomes = await provider.look_up(mine)
         hopeless = _hopeless(mine, outcomes, now)
         if hopeless:
-            known = [o for o in outcomes if o.state != "unheard"]
-            outcomes = known + await provider.void(hopeless)
+            outcomes = outcomes + await provider.void(hopeless)
         told = [o for o in outcomes if o.state != "unheard"]
         await db.attempt(partial(record, outcomes=told), actor="job:payments")
 
@@ -147,6 +154,44 @@ def _hopeless(
             )
         )
     ]
+
+
+@every(seconds=1800)
+async def close_days(tx: Tx) -> None:
+    """Yesterday's settlement, once for each provider that had anything to do."""
+    day = tx.now.date() - dt.timedelta(days=1)
+    busy: list[str] = await tx.values(
+        """
+        select p.provider from (select unnest($2::text[]) as provider) p
+         where exists (select from payments.payment m where m.cell = $1 and m.id < $4
+                          and m.provider = p.provider)
+           and not exists (select from payments.reconciliation r
+                            where r.cell = $1 and r.provider = p.provider and r.settled_on = $3)
+        """,
+        tx.cell,
+        [name for name in providers_of(tx.db) if name != STORE_CREDIT],
+        day,
+        first_id(dt.datetime.combine(tx.now.date(), dt.time(), dt.UTC)),
+    )
+    for name in busy:
+        due = SettlementDue(provider=name, day=day)
+        tx.later(settle_day, due, at=tx.now, key=f"{name}:{day}")
+
+
+@outside(SettlementDue, lease_seconds=600)
+async def settle_day(db: Database, events: Sequence[SettlementDue]) -> None:
+    """Compare; look up at the provider what differs; compare again. What differs still is for a
+    person."""
+    for event in events:
+        rows = await providers_of(db)[event.provider].settlement_rows(event.day)
+        again = partial(reconcile, provider=event.provider, day=event.day, rows=rows)
+        first = await db.attempt(again, actor="job:payments")
+        wrong = sorted({d.subject for d in first.differences if d.what in MOVED})
+        ids = [uuid.UUID(subject) for subject in wrong if UUID.fullmatch(subject)]
+        for start in range(0, len(ids), LOOKED_UP_TOGETHER):
+            await look_up(db, ids[start : start + LOOKED_UP_TOGETHER])
+        if ids:
+            await db.attempt(again, actor="job:payments")
 
 
 @every(seconds=1)

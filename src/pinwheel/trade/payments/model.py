@@ -364,6 +364,13 @@ class PaymentsOverdue(Event, frozen=True, kw_only=True):
     payment_ids: tuple[uuid.UUID, ...]
 
 
+class SettlementDue(Event, frozen=True, kw_only=True):
+    """A provider's day is over: its file is compared with our books."""
+
+    provider: str
+    day: dt.date
+
+
 class NoticesDue(Event, frozen=True, kw_only=True):
     """The sandbox has webhooks to deliver."""
 
