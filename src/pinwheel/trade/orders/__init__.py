@@ -18,6 +18,21 @@ from pinwheel.trade.orders.actions import (
     locked,
 )
 from pinwheel.trade.orders.buying import Bought, Buying
+from pinwheel.trade.orders.cart import (
+    CartChanged,
+    CartFull,
+    CartLine,
+    CartMerged,
+    CartSight,
+    NoAddress,
+    Note,
+)
+from pinwheel.trade.orders.cart_actions import clear as clear_cart
+from pinwheel.trade.orders.cart_actions import put as put_in_cart
+from pinwheel.trade.orders.cart_actions import remove as remove_from_cart
+from pinwheel.trade.orders.cart_actions import set_quantities as set_cart_quantities
+from pinwheel.trade.orders.cart_buying import AddressedTo, Wish, order_cart
+from pinwheel.trade.orders.cart_queries import cart, cart_lines
 from pinwheel.trade.orders.fulfil import (
     cancel_lines,
     deliver,
@@ -65,9 +80,15 @@ from pinwheel.trade.orders.resourcing import source_again
 from pinwheel.trade.orders.stages import Stage
 
 __all__ = [
+    "AddressedTo",
     "BadQuantity",
     "Bought",
     "Buying",
+    "CartChanged",
+    "CartFull",
+    "CartLine",
+    "CartMerged",
+    "CartSight",
     "Checkout",
     "DeliveryOption",
     "Draft",
@@ -76,8 +97,10 @@ __all__ = [
     "Item",
     "LineUnsourced",
     "LinesCancelled",
+    "NoAddress",
     "NoDelivery",
     "NoTender",
+    "Note",
     "NothingToShip",
     "OfferUnavailable",
     "Order",
@@ -98,8 +121,12 @@ __all__ = [
     "StaleQuote",
     "Tender",
     "TenderMismatch",
+    "Wish",
     "cancel",
     "cancel_lines",
+    "cart",
+    "cart_lines",
+    "clear_cart",
     "confirm",
     "deliver",
     "delivery_income",
@@ -111,8 +138,12 @@ __all__ = [
     "locked",
     "number_of",
     "order",
+    "order_cart",
     "orders",
+    "put_in_cart",
+    "remove_from_cart",
     "sales",
+    "set_cart_quantities",
     "share",
     "ship",
     "shipments_of",
