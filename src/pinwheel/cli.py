@@ -22,15 +22,35 @@ def _web(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="the port to listen on (8600)")
 
 
+def _email(parser: argparse.ArgumentParser) -> None:
+    _place(parser)
+    parser.add_argument("email", help="who; an account is made when there is none")
+
+
 def _workers(parser: argparse.ArgumentParser) -> None:
     _web(parser)
     parser.add_argument("--workers", type=int, default=1, help="web processes (1)")
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    _place(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    _audit(parser)
+    parser.add_argument("name", choices=("ledger", "orders", "search"), help="what to measure")
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long each part runs (8)")
+    parser.add_argument("--path", help="search: the folder with rated queries")
 
 
 COMMANDS: dict[str, tuple[str, str, Options]] = {
     "run": ("pinwheel.serving:run", "everything in one process: database, web, jobs", _web),
     "serve": ("pinwheel.serving:serve", "web processes on a database of yours", _workers),
     "work": ("pinwheel.serving:work", "jobs on a database of yours", _place),
+    "audit": ("pinwheel.auditing:audit", "prove every module's promises", _audit),
+    "bench": ("pinwheel.bench.command:bench", "measure, as a ratio to something real", _bench),
+    "operator": ("pinwheel.serving:operator", "make somebody an operator", _email),
     "migrate": ("pinwheel.serving:migrate", "bring the database's schema up to date", _place),
 }
 """Command: (module:function of the parsed arguments, help, its options). New commands go here."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import getpass
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from pinwheel import app
+from pinwheel.ground import identity
 from pinwheel.kernel import embedded, observe
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
@@ -36,13 +38,13 @@ def say(line: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Database, jobs and web in one process, until Ctrl-C."""
-    uvloop.run(_run(_settings(arguments)))
+    uvloop.run(_run(settings_of(arguments)))
     return 0
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Web processes on a database that is already there."""
-    settings = _with_database(_settings(arguments))
+    settings = _with_database(settings_of(arguments))
     workers: int = arguments.workers
     os.environ.update(
         PINWHEEL_HOST=settings.host,
@@ -50,10 +52,7 @@ def serve(arguments: argparse.Namespace) -> int:
         PINWHEEL_DATA_DIR=str(settings.data_dir),
     )
     if workers > 1:
-        counts = settings.data_dir / "metrics"
-        shutil.rmtree(counts, ignore_errors=True)
-        counts.mkdir(parents=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
+        _count_together(settings.data_dir / "metrics")
     granian.Granian(
         "pinwheel.app:create",
         factory=True,
@@ -69,21 +68,57 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _count_together(folder: Path) -> None:
+    """Worker processes count in one folder. The metrics library reads its name when it is loaded,
+    so this process begins anew with the name set.
+    """
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR") == str(folder):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    again = [sys.executable, "-m", "pinwheel.cli", *sys.argv[1:]]
+    os.execv(sys.executable, again)  # noqa: S606
+
+
 def work(arguments: argparse.Namespace) -> int:
     """Jobs on a database that is already there."""
-    uvloop.run(_work(_with_database(_settings(arguments))))
+    uvloop.run(_work(_with_database(settings_of(arguments))))
     return 0
 
 
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the schema up to date."""
-    settings = _with_database(_settings(arguments))
+    settings = _with_database(settings_of(arguments))
     applied = uvloop.run(migrate_database(settings.database_url, progress=say))
     say(f"{len(applied)} migrations applied / 已应用 {len(applied)} 个迁移")
     return 0
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def operator(arguments: argparse.Namespace) -> int:
+    """Make somebody an operator: an account that may do everything."""
+    password = os.environ.get("PINWHEEL_OPERATOR_PASSWORD") or getpass.getpass(
+        "Password, 10 characters or more / 密码（至少 10 个字符）: "
+    )
+    uvloop.run(_operator(_with_database(settings_of(arguments)), arguments.email, password))
+    return 0
+
+
+async def _operator(settings: Settings, email: str, password: str) -> None:
+    password_hash = await identity.hashed(password, email)
+    db = await app.open_database(settings)
+    try:
+        async with db.transaction(actor="command line") as tx:
+            person = await identity.person_with_email(tx, email)
+            if person is None:
+                person = await identity.register(tx, email, password_hash=password_hash)
+            await identity.appoint(tx, person.id, "operator", [])
+        say(f"{email} is an operator. / {email} 已是管理员。")
+    finally:
+        await db.close()
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
     given = {
         name: value
         for name in ("host", "port", "data_dir", "database_url")
@@ -103,7 +138,7 @@ def _with_database(settings: Settings) -> Settings:
 
 async def _run(settings: Settings) -> None:
     stopping = _stopping()
-    async with _database(settings) as url:
+    async with database_of(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         await migrate_database(url, progress=lambda name: say(f"migration {name}"))
         db = await app.open_database(settings)
@@ -116,7 +151,7 @@ async def _run(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[str]:
+async def database_of(settings: Settings) -> AsyncIterator[str]:
     """The address of PostgreSQL: the one that is set, or our own, which is stopped last of all."""
     if settings.database_url:
         yield settings.database_url

@@ -11,12 +11,15 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from pinwheel.kernel.db import Database
 
@@ -32,6 +35,15 @@ seconds = Histogram(
     "pinwheel_request_seconds", "Time to answer", ("route",), buckets=BUCKETS, registry=registry
 )
 statements = Counter("pinwheel_statements", "SQL statements of requests", registry=registry)
+batches = Counter("pinwheel_batches", "Group commits", ("verb",), registry=registry)
+commands = Counter("pinwheel_commands", "Commands in group commits", ("verb",), registry=registry)
+
+
+def batched(verb: str, size: int, sql: int) -> None:
+    """Count one group commit of ``size`` commands and ``sql`` statements."""
+    batches.labels(verb).inc()
+    commands.labels(verb).inc(size)
+    statements.inc(sql)
 
 
 @lru_cache(maxsize=4096)
@@ -111,23 +123,34 @@ def set_up_logs(level: str = "info") -> None:
 
 async def exposition(db: Database) -> bytes:
     """All metrics in the Prometheus text format. With several worker processes (they share a
-    folder, ``PROMETHEUS_MULTIPROC_DIR``) the counts are those of all of them together."""
-    now = CollectorRegistry()
-    _pool(now, db)
-    await _jobs(now, db)
+    folder, ``PROMETHEUS_MULTIPROC_DIR``) the counts are those of all of them together.
+    """
     shared = registry
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+    now = CollectorRegistry()
+    now.register(Snapshot(_pool(db), await _jobs(db)))
     return bytes(generate_latest(shared)) + bytes(generate_latest(now))
 
 
-def _pool(now: CollectorRegistry, db: Database) -> None:
-    connections = Gauge("pinwheel_pool", "Connections", ("state",), registry=now)
+class Snapshot(Collector):
+    """Families that were counted just now."""
+
+    def __init__(self, *families: Metric) -> None:
+        self.families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
+
+
+def _pool(db: Database) -> Metric:
+    connections = GaugeMetricFamily("pinwheel_pool", "Connections", labels=["state"])
     idle = db.pool.get_idle_size()
-    connections.labels("idle").set(idle)
-    connections.labels("used").set(db.pool.get_size() - idle)
-    connections.labels("most").set(db.pool.get_max_size())
+    connections.add_metric(["idle"], idle)
+    connections.add_metric(["used"], db.pool.get_size() - idle)
+    connections.add_metric(["most"], db.pool.get_max_size())
+    return connections
 
 
 class JobCount(msgspec.Struct, frozen=True):
@@ -136,8 +159,8 @@ class JobCount(msgspec.Struct, frozen=True):
     parked: int
 
 
-async def _jobs(now: CollectorRegistry, db: Database) -> None:
-    jobs = Gauge("pinwheel_jobs", "Jobs that wait", ("name", "state"), registry=now)
+async def _jobs(db: Database) -> Metric:
+    jobs = GaugeMetricFamily("pinwheel_jobs", "Jobs that wait", labels=["name", "state"])
     async with db.reading() as tx:
         found = await tx.rows(
             JobCount,
@@ -150,5 +173,6 @@ async def _jobs(now: CollectorRegistry, db: Database) -> None:
             tx.now,
         )
     for one in found:
-        jobs.labels(one.name, "due").set(one.due)
-        jobs.labels(one.name, "parked").set(one.parked)
+        jobs.add_metric([one.name, "due"], one.due)
+        jobs.add_metric([one.name, "parked"], one.parked)
+    return jobs

@@ -347,3 +347,27 @@ async def test_registering_in_a_browser(browser: Browser) -> None:
     assert (await browser.post("/register", {**form, "email": ANN})).status_code == 303
     account = (await browser.http.get("/api/v1/account")).json()
     assert (account["name"], account["kind"]) == ("Ann", "buyer")
+
+
+async def test_of_two_operators_who_leave_at_once_one_stays(db: Database) -> None:
+    async with db.transaction() as tx:
+        people = [
+            await identity.register(tx, f"{n}@example.com", kind="operator") for n in ("a", "b")
+        ]
+
+    async def leave(person: identity.Person) -> None:
+        async with db.transaction() as tx:
+            await identity.appoint(tx, person.id, "buyer", [])
+
+    results = await asyncio.gather(*(leave(p) for p in people), return_exceptions=True)
+    assert sum(isinstance(r, model.LastOperator) for r in results) == 1
+
+
+async def test_a_new_role_counts_at_once(browser: Browser, db: Database) -> None:
+    person = await ann(db)
+    await signed_in(browser)
+    async with db.transaction() as tx:
+        await identity.appoint(tx, person.id, "operator", [])
+    assert (await browser.http.get("/api/v1/account")).status_code == 401
+    await signed_in(browser)
+    assert (await browser.http.get("/api/v1/mailbox")).status_code == 200

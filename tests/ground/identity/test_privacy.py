@@ -25,9 +25,9 @@ LOOKS_PERSONAL = re.compile(
 )
 HEAD = """# Data map
 
-Every column with personal data, what it is for and how long it stays. Made from the comments on the
-columns (`comment on column … is 'pii: <purpose>; <retention>'`); a test fails on a column that looks
-personal and is not declared. *Sealed* fields are encrypted by the application.
+Every column with personal data, what it is for and how long it stays. Made from the comments on
+the columns (`comment on column … is 'pii: <purpose>; <retention>'`); a test fails on a column that
+looks personal and is not declared. *Sealed* fields are encrypted by the application.
 
 | column | purpose | retention |
 |---|---|---|

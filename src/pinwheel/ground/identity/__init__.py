@@ -13,6 +13,7 @@ are.
 """
 
 from pinwheel.ground.identity.accounts import (
+    appoint,
     end_other_sessions,
     end_sessions,
     guest_of,
@@ -44,6 +45,7 @@ from pinwheel.ground.identity.model import (
     Person,
     PersonErased,
     PersonRegistered,
+    RoleChanged,
     SignedIn,
     normal_email,
 )
@@ -84,10 +86,12 @@ __all__ = [
     "Person",
     "PersonErased",
     "PersonRegistered",
+    "RoleChanged",
     "SignedIn",
     "add_address",
     "address_of",
     "addresses_of",
+    "appoint",
     "consents_of",
     "data_map",
     "end_other_sessions",

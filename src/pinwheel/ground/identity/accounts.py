@@ -25,9 +25,11 @@ from pinwheel.ground.identity.model import (
     EmailTaken,
     GuestJoined,
     Kind,
+    LastOperator,
     Person,
     PersonRegistered,
     Proof,
+    RoleChanged,
     SignedIn,
     WrongCode,
     WrongPassword,
@@ -364,6 +366,42 @@ async def set_password(tx: Tx, caller: Caller, password_hash: str) -> None:
         password_hash,
     )
     await end_other_sessions(tx, person_id, caller.session_id)
+
+
+async def appoint(tx: Tx, person_id: uuid.UUID, kind: Kind, scopes: list[str]) -> Person:
+    """Give somebody a role and, beyond it, ``scopes``. Their sessions end, to begin anew with it.
+
+    ``LastOperator`` when nobody would be left to run the shop.
+    """
+    if kind != "operator":
+        await must_not_be_last(tx, person_id)
+    await tx.run(
+        """
+        update identity.person set kind = $3, scopes = $4
+         where cell = $1 and id = $2 and erased_at is null
+        """,
+        tx.cell,
+        person_id,
+        kind,
+        sorted(set(scopes)),
+    )
+    await end_other_sessions(tx, person_id, None)
+    tx.emit(RoleChanged(person_id=person_id, role=kind, scopes=sorted(set(scopes))))
+    return await person_of(tx, person_id)
+
+
+async def must_not_be_last(tx: Tx, person_id: uuid.UUID) -> None:
+    """``LastOperator`` when this is the only one. All operators are locked, so that of two who
+    leave at once one stays."""
+    operators = await tx.values(
+        """
+        select id from identity.person
+         where cell = $1 and kind = 'operator' and erased_at is null order by id for update
+        """,
+        tx.cell,
+    )
+    if operators == [person_id]:
+        raise LastOperator()
 
 
 async def rename(tx: Tx, person_id: uuid.UUID, name: str, language: str | None) -> Person:

@@ -211,6 +211,13 @@ class ConsentChanged(Event, frozen=True, kw_only=True):
     is_granted: bool
 
 
+class RoleChanged(Event, frozen=True, kw_only=True):
+    subject: ClassVar[str] = "person_id"
+    person_id: uuid.UUID
+    role: Kind
+    scopes: list[str]
+
+
 class CodeIssued(Event, frozen=True, kw_only=True):
     """A letter with a sign-in code waits in the outbox; the code itself stands in no event."""
 

@@ -14,11 +14,10 @@ from typing import Any
 import msgspec
 
 from pinwheel.ground.identity import queries
-from pinwheel.ground.identity.accounts import end_other_sessions
+from pinwheel.ground.identity.accounts import end_other_sessions, must_not_be_last
 from pinwheel.ground.identity.model import (
     Channel,
     ConsentChanged,
-    LastOperator,
     PersonErased,
     Purpose,
 )
@@ -121,19 +120,7 @@ async def erase_person(tx: Tx, person_id: uuid.UUID) -> None:
 
     ``LastOperator`` when nobody would be left to run the shop.
     """
-    person = await queries.person_of(tx, person_id)
-    if person.kind == "operator":
-        others = await tx.values(
-            """
-            select id from identity.person
-             where cell = $1 and kind = 'operator' and erased_at is null and id <> $2
-             for update
-            """,
-            tx.cell,
-            person_id,
-        )
-        if not others:
-            raise LastOperator()
+    await must_not_be_last(tx, person_id)
     await end_other_sessions(tx, person_id, None)
     await tx.run(
         """

@@ -87,14 +87,19 @@ def _answered(route: Route) -> Any:
     return answer
 
 
+def _room(route: Route) -> str:
+    """The module a route belongs to."""
+    return [p for p in route.function.__module__.split(".") if p != "web"][-1]
+
+
 def _operation(
     route: Route, path: str, known: dict[str, Any], components: dict[str, Any]
 ) -> dict[str, Any]:
     text = (route.function.__doc__ or route.function.__name__.replace("_", " ")).strip()
     operation: dict[str, Any] = {
-        "operationId": f"{route.function.__module__.split('.')[-2]}_{route.function.__name__}",
+        "operationId": f"{_room(route)}_{route.function.__name__}",
         "summary": text.split("\n", 1)[0],
-        "tags": list(route.tags or (route.function.__module__.split(".")[-2],)),
+        "tags": list(route.tags or (_room(route),)),
         "parameters": _parameters(route, path, known, components),
         "responses": _responses(route, known),
     }

@@ -91,12 +91,17 @@ def _route(method: str, paths: tuple[str, ...], how: dict[str, Any]) -> Callable
             takes=frozenset(parameters) & GIVEN,
             path_names=tuple(n for n in in_path if n in parameters),
             data=hints.get("data"),
-            query=msgspec.defstruct("Query", fields, kw_only=True) if fields else None,
+            query=_query(function, fields) if fields else None,
             answer=hints.get("return"),
             **how,
         )
 
     return mark
+
+
+def _query(function: Callable[..., Any], fields: list[Any]) -> type[msgspec.Struct]:
+    name = "".join(word.title() for word in f"{function.__name__}_query".split("_"))
+    return msgspec.defstruct(name, fields, kw_only=True, module=function.__module__)
 
 
 def routes_of(*modules: ModuleType) -> list[Route]:
