@@ -24,6 +24,7 @@ create table imports.item (
   key text not null,
   hash bytea not null,
   product_id uuid not null,
+  published boolean not null, -- the file wanted it on sale
   job_id uuid not null references imports.job (id),
   primary key (source, key)
 );

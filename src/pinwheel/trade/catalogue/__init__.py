@@ -89,7 +89,9 @@ from pinwheel.trade.catalogue.schema import (
     AttributeInvalid,
     AttributeUnknown,
     Choice,
+    Schema,
 )
+from pinwheel.trade.catalogue.writing import schemas
 
 __all__ = [
     "Attribute",
@@ -133,6 +135,7 @@ __all__ = [
     "ProductUnsound",
     "Reverted",
     "Saved",
+    "Schema",
     "Shown",
     "Sku",
     "SkuTaken",
@@ -163,6 +166,7 @@ __all__ = [
     "save_attributes",
     "save_categories",
     "save_products",
+    "schemas",
     "skus",
     "slug_of",
     "unpublish",

@@ -164,14 +164,19 @@ async def product_page(
         found.id,
         drafts,
     )
-    held = await schemas(tx, [found.category_id]) if found.category_id else {}
-    schema = held.get(found.category_id, {}) if found.category_id else {}
+    held = await tx.rows(
+        Attribute,
+        """
+        select a.defined_by as category_id, a.code, a.label, a.kind, a.unit, a.choices, a.minimum,
+               a.maximum, a.many, a.required, a.facet, a.searchable, a.position
+          from catalogue.v_attribute a where a.category_id = $1 and a.code = any($2::text[])
+         order by a.position, a.code
+        """,
+        found.category_id,
+        list(found.attributes),
+    )
     fields = msgspec.structs.asdict(found)
-    fields["attributes"] = [
-        Shown(attribute, found.attributes[code])
-        for code, attribute in schema.items()
-        if code in found.attributes
-    ]
+    fields["attributes"] = [Shown(one, found.attributes[one.code]) for one in held]
     return ProductPage(**fields, variants=variants)
 
 
