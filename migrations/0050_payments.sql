@@ -55,6 +55,7 @@ create table payments.instruction (
   is_posted boolean not null default false, -- a refund: it is in the ledger
   created_at timestamptz not null,
   ended_at timestamptz,
+  retries uuid, -- the failed refund that is asked for again
   primary key (cell, id),
   check ((state = 'asked') = (ended_at is null)),
   check (state = 'done' or not is_posted)

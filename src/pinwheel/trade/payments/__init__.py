@@ -79,6 +79,7 @@ from pinwheel.trade.payments.queries import (
     open_disputes,
     payments_of,
     refundable_of,
+    steps_to_send,
 )
 from pinwheel.trade.payments.reconciling import Reconciliation, reconcile
 from pinwheel.trade.payments.store_credit import grant_store_credit
@@ -148,6 +149,7 @@ __all__ = [
     "save_method",
     "set_default_method",
     "start",
+    "steps_to_send",
     "store_credit",
     "use",
     "void",

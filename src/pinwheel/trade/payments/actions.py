@@ -284,7 +284,7 @@ async def know_more(tx: Tx, plan: Plan, payment_ids: Iterable[uuid.UUID]) -> Non
         Instruction,
         """
         select id, payment_id, order_id, kind, amount_minor, currency, state, reason, error,
-               provider_ref, is_foreign, is_posted, created_at, ended_at
+               provider_ref, is_foreign, is_posted, created_at, ended_at, retries
           from payments.instruction where cell = $1 and payment_id = any($2::uuid[]) order by id
         """,
         tx.cell,
@@ -362,10 +362,10 @@ async def _write_instructions(tx: Tx, written: Sequence[Instruction]) -> None:
         """
         insert into payments.instruction (cell, id, payment_id, order_id, kind, amount_minor,
                currency, state, reason, error, provider_ref, is_foreign, is_posted, created_at,
-               ended_at)
+               ended_at, retries)
         select $1, i.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[],
                $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
-               $13::boolean[], $14::timestamptz[], $15::timestamptz[]) as i
+               $13::boolean[], $14::timestamptz[], $15::timestamptz[], $16::uuid[]) as i
         on conflict (cell, id) do update set state = excluded.state, error = excluded.error,
                provider_ref = excluded.provider_ref, is_posted = excluded.is_posted,
                ended_at = excluded.ended_at

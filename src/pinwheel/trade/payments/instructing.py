@@ -177,6 +177,8 @@ async def retry_refund(tx: Tx, refund_id: uuid.UUID) -> Refund | Refusal:
     if again.id in plan.instructions:
         return plan.instructions[again.id]
     answer = _refund(plan, payment, again)
+    if isinstance(answer, Instruction):
+        answer.retries = refund_id
     await write(tx, plan)
     return answer
 

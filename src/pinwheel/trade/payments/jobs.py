@@ -45,8 +45,20 @@ class StillUnanswered(Exception):
 async def send_instructions(db: Database, events: Sequence[InstructionGiven]) -> None:
     """Send what was written down and record the answers. A repeat sends the same key again."""
     wanted = [e.instruction_id for e in events]
-    async with db.reading() as tx:
-        steps = await steps_to_send(tx, wanted)
+    before = len(wanted) + 1
+    while True:
+        async with db.reading() as tx:
+            steps = await steps_to_send(tx, wanted)
+            left = await _asked(tx, wanted)
+        if left == 0:
+            return
+        if left >= before or not steps:
+            raise StillUnanswered(f"{left} instructions without an answer")
+        before = left
+        await _send_all(db, steps)
+
+
+async def _send_all(db: Database, steps: Sequence[Step]) -> None:
     outcomes: list[Outcome] = []
     try:
         for kind in ("capture", "void", "refund"):
@@ -59,9 +71,6 @@ async def send_instructions(db: Database, events: Sequence[InstructionGiven]) ->
     finally:
         if outcomes:
             await db.attempt(partial(record, outcomes=outcomes), actor="job:payments")
-    async with db.reading() as tx:
-        if left := await _asked(tx, wanted):
-            raise StillUnanswered(f"{left} instructions without an answer")
 
 
 async def _send(provider: Provider, kind: str, steps: Sequence[Step]) -> list[Outcome]:

@@ -133,6 +133,7 @@ class Instruction(msgspec.Struct, kw_only=True):
     is_posted: bool
     created_at: dt.datetime
     ended_at: dt.datetime | None
+    retries: uuid.UUID | None = None  # the failed refund that is asked for again
 
 
 Refund = Instruction

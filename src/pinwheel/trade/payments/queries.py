@@ -65,7 +65,7 @@ async def instructions_of(tx: Tx, order_ids: Sequence[uuid.UUID]) -> list[Instru
         """
         select i.id, i.payment_id, i.order_id, i.kind, i.amount_minor, i.currency, i.state,
                i.reason, i.error, i.provider_ref, i.is_foreign, i.is_posted, i.created_at,
-               i.ended_at
+               i.ended_at, i.retries
           from payments.payment p
           join payments.instruction i on i.cell = p.cell and i.payment_id = p.id
          where p.cell = $1 and p.order_id = any($2::uuid[]) order by i.id
@@ -100,7 +100,7 @@ async def steps_to_send(tx: Tx, instruction_ids: Sequence[uuid.UUID]) -> list[St
         """
         select i.id, i.payment_id, i.order_id, i.kind, i.amount_minor, i.currency, i.state,
                i.reason, i.error, i.provider_ref, i.is_foreign, i.is_posted, i.created_at,
-               i.ended_at,
+               i.ended_at, i.retries,
                coalesce((select sum(c.amount_minor) from payments.instruction c
                           where c.cell = i.cell and c.payment_id = i.payment_id
                             and c.kind = 'capture' and c.state <> 'failed' and c.id <= i.id),
@@ -145,13 +145,12 @@ async def failed_refunds(tx: Tx, *, limit: int = 100) -> list[Instruction]:
         """
         select i.id, i.payment_id, i.order_id, i.kind, i.amount_minor, i.currency, i.state,
                i.reason, i.error, i.provider_ref, i.is_foreign, i.is_posted, i.created_at,
-               i.ended_at
+               i.ended_at, i.retries
           from payments.instruction i
          where i.cell = $1 and i.kind = 'refund' and i.state = 'failed'
            and not exists (select from payments.instruction later
                             where later.cell = i.cell and later.payment_id = i.payment_id
-                              and later.kind = 'refund' and later.state <> 'failed'
-                              and later.created_at > i.created_at)
+                              and later.retries = i.id)
          order by i.ended_at desc, i.id desc limit $2
         """,
         tx.cell,
