@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pinwheel.ground.ledger.model import Account
+from pinwheel.ground.ledger.model import Account, Unit, UnitKind
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page, after, page
 
@@ -182,4 +182,118 @@ async def trial_balance(tx: Tx, *, kind: str = "money") -> list[TrialLine]:
         """,
         tx.cell,
         kind,
+    )
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """What went from one kind of account to another on one day: amount in minor units, and how
+    many documents (orders) it came from."""
+
+    name: str
+    unit: str
+    day: dt.date
+    amount: int
+    documents: int
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """One step down the tree of account codes: ``code`` is whole when ``is_leaf``."""
+
+    code: str
+    accounts: int
+    is_leaf: bool
+
+
+class Period(msgspec.Struct, frozen=True):
+    closed_until: dt.datetime
+    closed_at: dt.datetime
+    actor: str
+
+
+class _Named(msgspec.Struct, frozen=True):
+    code: str
+    side: int
+    floor: int | None
+    unit: str
+    kind: UnitKind
+    exponent: int
+
+
+async def flows_by_day(
+    tx: Tx, flows: Sequence[tuple[str, str, str]], *, since: dt.datetime, zone: str
+) -> list[Flow]:
+    """What went through ``flows`` (name, prefix of the debit code, prefix of the credit code) on
+    each day of ``zone`` since then. 1 statement."""
+    return await tx.rows(
+        Flow,
+        """
+        select w.name, u.code as unit, (t.posted_at at time zone $5)::date as day,
+               sum(t.amount)::bigint as amount, count(distinct j.document_id) as documents
+          from unnest($2::text[], $3::text[], $4::text[]) as w(name, debit, credit)
+          join ledger.account d on d.cell = $1 and starts_with(d.code, w.debit)
+          join ledger.transfer t
+            on t.cell = $1 and t.debit_id = d.id and t.posted_at >= $6
+          join ledger.account c
+            on c.cell = $1 and c.id = t.credit_id and starts_with(c.code, w.credit)
+          join ledger.unit u on u.id = t.unit
+          join ledger.journal j on j.cell = $1 and j.id = t.journal_id
+         group by 1, 2, 3 order by 1, 2, 3
+        """,
+        tx.cell,
+        [name for name, _, _ in flows],
+        [debit for _, debit, _ in flows],
+        [credit for _, _, credit in flows],
+        zone,
+        since,
+    )
+
+
+async def branches(tx: Tx, prefix: str = "", *, most: int = 500) -> list[Branch]:
+    """What comes after ``prefix`` (it ends with ``:`` or is empty), with how many accounts lie
+    below. 1 statement."""
+    return await tx.rows(
+        Branch,
+        """
+        select b.code, sum(b.accounts)::bigint as accounts, bool_and(b.is_leaf) as is_leaf
+          from (select case when position(':' in substr(a.code, length($2) + 1)) = 0 then a.code
+                       else $2 || split_part(substr(a.code, length($2) + 1), ':', 1) || ':' end
+                         as code,
+                       1 as accounts,
+                       position(':' in substr(a.code, length($2) + 1)) = 0 as is_leaf
+                  from ledger.account a where a.cell = $1 and starts_with(a.code, $2)) b
+         group by b.code order by b.code limit $3
+        """,
+        tx.cell,
+        prefix,
+        most,
+    )
+
+
+async def account_named(tx: Tx, code: str) -> Account:
+    """The account with this code; ``NotFound``."""
+    found = await tx.the(
+        "account",
+        _Named,
+        """
+        select a.code, a.side, a.floor, u.code as unit, u.kind, u.exponent
+          from ledger.account a join ledger.unit u on u.id = a.unit
+         where a.cell = $1 and a.code = $2
+        """,
+        tx.cell,
+        code,
+    )
+    unit = Unit(found.unit, found.kind, found.exponent)
+    return Account(found.code, unit, "debit" if found.side == 1 else "credit", found.floor)
+
+
+async def periods(tx: Tx, *, most: int = 50) -> list[Period]:
+    """The closed periods, the latest first."""
+    return await tx.rows(
+        Period,
+        """
+        select closed_until, closed_at, actor from ledger.period
+         where cell = $1 order by closed_until desc limit $2
+        """,
+        tx.cell,
+        most,
     )

@@ -179,3 +179,146 @@ async def differences(tx: Tx, *, cursor: str | None = None, limit: int = 50) -> 
         limit + 1,
     )
     return page(rows, limit, lambda d: (d.settled_on, d.provider, d.subject, d.what))
+
+
+class PaymentLine(msgspec.Struct, frozen=True):
+    """One payment in the staff's list. ``open_disputes`` and ``failed_refunds`` wait for a
+    person."""
+
+    id: uuid.UUID
+    order_id: uuid.UUID
+    provider: str
+    currency: str
+    amount_minor: int
+    captured_minor: int
+    refunded_minor: int
+    disputed_minor: int
+    state: str
+    reason: str
+    created_at: dt.datetime
+    open_disputes: int
+    failed_refunds: int
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """Payments that need a person, by why."""
+
+    failed: int
+    unanswered: int
+    disputed: int
+    refunds_failed: int
+    differences: int
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """One day's settlement file of one provider, compared."""
+
+    provider: str
+    settled_on: dt.date
+    matched: int
+    differences: int
+    ran_at: dt.datetime
+
+
+async def payment_list(
+    tx: Tx, *, view: str | None = None, cursor: str | None = None, limit: int = 50
+) -> Page[PaymentLine]:
+    """Payments, the newest first. ``view``: ``failed``, ``unanswered``, ``disputed``,
+    ``refunds_failed`` or a state. 1 statement."""
+    before = after(cursor, dt.datetime, uuid.UUID)
+    at, last = before or (None, None)
+    rows = await tx.rows(
+        PaymentLine,
+        """
+        select p.id, p.order_id, p.provider, p.currency, p.amount_minor, p.captured_minor,
+               p.refunded_minor, p.disputed_minor, p.state, p.reason, p.created_at,
+               d.open as open_disputes, i.failed as failed_refunds
+          from payments.payment p
+         cross join lateral (
+           select count(*) as open from payments.dispute d
+            where d.cell = p.cell and d.payment_id = p.id and d.state = 'open') d
+         cross join lateral (
+           select count(*) as failed from payments.instruction i
+            where i.cell = p.cell and i.payment_id = p.id and i.kind = 'refund'
+              and i.state = 'failed'
+              and not exists (select from payments.instruction later
+                               where later.cell = i.cell and later.payment_id = i.payment_id
+                                 and later.kind = 'refund' and later.state <> 'failed'
+                                 and later.created_at > i.created_at)) i
+         where p.cell = $1
+           and ($3::timestamptz is null or (p.created_at, p.id) < ($3, $4::uuid))
+           and case $2::text when 'disputed' then d.open > 0
+                             when 'refunds_failed' then i.failed > 0
+                             when 'unanswered' then p.state in ('unknown', 'processing')
+                             else $2 is null or p.state = $2 end
+         order by p.created_at desc, p.id desc limit $5
+        """,
+        tx.cell,
+        view,
+        at,
+        last,
+        limit + 1,
+    )
+    return page(rows, limit, lambda r: (r.created_at, r.id))
+
+
+async def attention(tx: Tx, *, since: dt.datetime) -> Attention:
+    """How many payments need a person; failures and differences since then. 1 statement."""
+    return await tx.the(
+        "count",
+        Attention,
+        """
+        select (select count(*) from payments.payment
+                 where cell = $1 and state = 'failed' and created_at >= $2) as failed,
+               (select count(*) from payments.payment
+                 where cell = $1 and state in ('unknown', 'processing')
+                   and created_at < $3::timestamptz - interval '10 minutes') as unanswered,
+               (select count(*) from payments.dispute where cell = $1 and state = 'open')
+                 as disputed,
+               (select count(*) from payments.instruction i
+                 where i.cell = $1 and i.kind = 'refund' and i.state = 'failed'
+                   and not exists (select from payments.instruction later
+                                    where later.cell = i.cell and later.payment_id = i.payment_id
+                                      and later.kind = 'refund' and later.state <> 'failed'
+                                      and later.created_at > i.created_at)) as refunds_failed,
+               (select count(*) from payments.difference
+                 where cell = $1 and settled_on >= $2::timestamptz::date) as differences
+        """,
+        tx.cell,
+        since,
+        tx.now,
+    )
+
+
+async def disputes_of(tx: Tx, order_ids: Sequence[uuid.UUID]) -> list[Dispute]:
+    """The chargebacks of orders, open ones and closed ones."""
+    return await tx.rows(
+        Dispute,
+        """
+        select d.id, d.payment_id, d.order_id, d.provider_ref, d.amount_minor, d.currency, d.state,
+               d.opened_at, d.closed_at
+          from payments.payment p
+          join payments.dispute d on d.cell = p.cell and d.payment_id = p.id
+         where p.cell = $1 and p.order_id = any($2::uuid[]) order by d.id
+        """,
+        tx.cell,
+        list(order_ids),
+    )
+
+
+async def settled_days(tx: Tx, *, most: int = 30) -> list[Settled]:
+    """The days that were reconciled, the latest first."""
+    return await tx.rows(
+        Settled,
+        """
+        select r.provider, r.settled_on, r.matched,
+               (select count(*) from payments.difference d
+                 where d.cell = r.cell and d.provider = r.provider
+                   and d.settled_on = r.settled_on) as differences,
+               r.ran_at
+          from payments.reconciliation r
+         where r.cell = $1 order by r.settled_on desc, r.provider limit $2
+        """,
+        tx.cell,
+        most,
+    )
