@@ -1,0 +1,1 @@
+"""Growth: what brings people back and lets them bring others."""
