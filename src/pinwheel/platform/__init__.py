@@ -1,0 +1,1 @@
+"""Platform: what others build on, on top of everything the shop does."""
