@@ -33,6 +33,17 @@ from pinwheel.trade.orders.cart_actions import remove as remove_from_cart
 from pinwheel.trade.orders.cart_actions import set_quantities as set_cart_quantities
 from pinwheel.trade.orders.cart_buying import AddressedTo, Wish, order_cart
 from pinwheel.trade.orders.cart_queries import cart, cart_lines
+from pinwheel.trade.orders.desk import (
+    VIEWS,
+    InboxCounts,
+    InboxLine,
+    Option,
+    delivery_options,
+    inbox,
+    inbox_counts,
+    placed_by_day,
+    save_delivery_option,
+)
 from pinwheel.trade.orders.fulfil import (
     cancel_lines,
     deliver,
@@ -43,6 +54,7 @@ from pinwheel.trade.orders.fulfil import (
     ship,
     tax_payable,
 )
+from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.model import (
     BadQuantity,
     DeliveryOption,
@@ -80,6 +92,7 @@ from pinwheel.trade.orders.resourcing import source_again
 from pinwheel.trade.orders.stages import Stage
 
 __all__ = [
+    "VIEWS",
     "AddressedTo",
     "BadQuantity",
     "Bought",
@@ -94,6 +107,8 @@ __all__ = [
     "Draft",
     "DraftLine",
     "EmptyOrder",
+    "InboxCounts",
+    "InboxLine",
     "Item",
     "LineUnsourced",
     "LinesCancelled",
@@ -103,6 +118,7 @@ __all__ = [
     "Note",
     "NothingToShip",
     "OfferUnavailable",
+    "Option",
     "Order",
     "OrderCancelled",
     "OrderDelivered",
@@ -131,8 +147,12 @@ __all__ = [
     "deliver",
     "delivery_income",
     "delivery_money",
+    "delivery_options",
+    "give_goodwill",
     "give_money_back",
     "give_up",
+    "inbox",
+    "inbox_counts",
     "line_money",
     "lines_of",
     "locked",
@@ -140,9 +160,11 @@ __all__ = [
     "order",
     "order_cart",
     "orders",
+    "placed_by_day",
     "put_in_cart",
     "remove_from_cart",
     "sales",
+    "save_delivery_option",
     "set_cart_quantities",
     "share",
     "ship",
