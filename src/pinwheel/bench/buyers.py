@@ -1,8 +1,9 @@
-"""Real buyers over HTTP: one process, many keep-alive connections, each orders, waits, and orders again.
+"""Real buyers over HTTP: one process, many keep-alive connections, each orders, waits, and
+orders again.
 
-Run as ``python -m pinwheel.bench.buyers`` by the benches, which hand the plan over as one JSON object on standard
-input and read one back. It is raw asyncio, so that the load costs as little as possible of the machine it shares.
-"""
+Run as ``python -m pinwheel.bench.buyers`` by the benches, which hand the plan over as one JSON
+object on standard input and read one back. It is raw asyncio, so that the load costs as little
+as possible of the machine it shares."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ import msgspec
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """``bodies`` are request bodies to choose from at random; ``connections`` buyers order until ``seconds`` are
-    over, or ``once`` each."""
+    """``bodies`` are request bodies to choose from at random; ``connections`` buyers order
+    until ``seconds`` are over, or ``once`` each."""
 
     host: str
     port: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -229,7 +230,8 @@ class Database:
         self.clock = clock
         self.reactions = reactions
         self.cell = cell
-        self.random = rng or random.SystemRandom()
+        # Ids are unguessable to nobody; they must only never meet: seeded once from the system.
+        self.random = rng or random.Random(os.urandom(32))
         self.given: dict[type, Any] = {}  # what app.py hands to verbs, by type: providers, checkout
         self.work_due = asyncio.Event()  # set after a commit that left jobs: wakes the worker here
         self._notifying: asyncio.Task[None] | None = None
@@ -307,6 +309,10 @@ class Database:
             self.pool.terminate()
 
 
+async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
+    """Nothing to tidy: a transaction's settings end with it, and none of ours sets more."""
+
+
 async def prepare_connection(connection: asyncpg.Connection) -> None:
     """``jsonb`` crosses as Python values, by msgspec."""
     await connection.set_type_codec(
@@ -343,10 +349,13 @@ async def connect(
         init=prepare_connection,
         statement_cache_size=2048,
         max_inactive_connection_lifetime=0,
+        reset=_leave_as_it_is,
         server_settings={
             "application_name": "pinwheel",
             "timezone": "UTC",
             "jit": "off",
+            # An index is read where a list of ids is looked up, also while a table is young.
+            "random_page_cost": "1.1",
             "idle_in_transaction_session_timeout": "60s",
             "lock_timeout": "30s",
         },

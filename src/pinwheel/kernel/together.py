@@ -15,13 +15,14 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 
+from pinwheel.kernel import observe
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Overloaded, Refusal
 
 C = TypeVar("C")
 R = TypeVar("R")
 Verb = Callable[[Tx, Sequence[C]], Awaitable[Sequence[R | Refusal]]]
-OutsideVerb = Callable[[Database, Sequence[C]], Awaitable[Sequence[R | Refusal]]]
+OutsideVerb = Callable[[Database, Sequence[C]], Awaitable[Sequence[R | Exception]]]
 
 
 class Together(Generic[C, R]):
@@ -49,9 +50,6 @@ class Together(Generic[C, R]):
         self.in_flight = in_flight
         self.waiting = waiting
         self.linger_seconds = linger_seconds
-        self.batches = 0
-        self.commands = 0
-        self.statements = 0
         self._queue: deque[tuple[C, asyncio.Future[R], float]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -103,36 +101,56 @@ class Together(Generic[C, R]):
         await self._answer(batch)
         each = (time.monotonic() - began) / len(batch)
         self._seconds_each += 0.2 * (each - self._seconds_each)
-        self.batches += 1
-        self.commands += len(batch)
 
     async def _answer(self, batch: list[tuple[C, asyncio.Future[R], float]]) -> None:
-        try:
-            results = await self._attempt([command for command, _, _ in batch])
-        except Exception as error:
-            if len(batch) == 1:
-                _settle(batch[0][1], error)
-                return
-            half = len(batch) // 2
-            await self._answer(batch[:half])
-            await self._answer(batch[half:])
-            return
+        commands = [command for command, _, _ in batch]
+        if self._outside is not None:
+            results = await _apart(commands, self._call_outside)
+        else:
+            results = await apart(self.db, self.verb, commands, actor=self.actor)
         for (_, answer, _), result in zip(batch, results, strict=True):
             _settle(answer, result)
 
-    async def _attempt(self, commands: list[C]) -> Sequence[R | Refusal]:
-        if self._outside is not None:
-            return await self._outside(self.db, commands)
+    async def _call_outside(self, commands: Sequence[C]) -> Sequence[R | Exception]:
+        assert self._outside is not None
+        return await self._outside(self.db, commands)
+
+
+async def apart(
+    db: Database, verb: Verb[C, R], commands: Sequence[C], *, actor: str = "system"
+) -> list[R | Exception]:
+    """One transaction for all ``commands``; if it raises, halves in their own, down to the one that
+    raises alone: that one's answer is its exception, and no neighbour fails with it."""
+    name = getattr(verb, "__name__", "verb").strip("_")
+
+    async def attempt(part: Sequence[C]) -> Sequence[R | Refusal]:
         for left in (2, 1, 0):
             try:
-                async with self.db.transaction(actor=self.actor) as tx:
-                    results = await self.verb(tx, commands)
-                self.statements += tx.statements
+                async with db.transaction(actor=actor) as tx:
+                    results = await verb(tx, part)
+                observe.batched(name, len(part), tx.statements)
                 return results
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 if not left:
                     raise
         raise AssertionError
+
+    return await _apart(commands, attempt)
+
+
+async def _apart(
+    commands: Sequence[C], attempt: Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
+) -> list[R | Exception]:
+    try:
+        return list(await attempt(commands))
+    except Exception as error:
+        if len(commands) == 1:
+            return [error]
+    half = len(commands) // 2
+    return [
+        *await _apart(commands[:half], attempt),
+        *await _apart(commands[half:], attempt),
+    ]
 
 
 async def _never(tx: Tx, commands: Sequence[Any]) -> Sequence[Any]:
