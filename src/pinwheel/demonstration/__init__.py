@@ -12,8 +12,8 @@ thing for anybody.
 from datetime import datetime
 from random import Random
 
-from pinwheel.demonstration.books import books
 from pinwheel.demonstration.covers import cover_svg
+from pinwheel.demonstration.drawings import SEED, address_of, drawing, goods, picture
 from pinwheel.demonstration.model import (
     NODES,
     RATES_CNY,
@@ -31,13 +31,13 @@ from pinwheel.demonstration.model import (
     Words,
 )
 from pinwheel.demonstration.objects import object_svg
-from pinwheel.demonstration.things import things
 from pinwheel.demonstration.tree import categories
 from pinwheel.demonstration.voices import order_history, reviews
 
 __all__ = [
     "NODES",
     "RATES_CNY",
+    "SEED",
     "DemoAttribute",
     "DemoCategory",
     "DemoChoice",
@@ -50,7 +50,10 @@ __all__ = [
     "DemoVariant",
     "Language",
     "Words",
+    "address_of",
     "cover_svg",
+    "drawing",
+    "goods",
     "object_svg",
     "order_history",
     "picture",
@@ -61,22 +64,6 @@ __all__ = [
 def shop(seed: int, until: datetime, review_count: int = 6000, buyers: int = 600) -> DemoShop:
     """Categories, products and reviews. `until` is the newest moment of a review, with its time
     zone."""
-    r = Random(seed)
-    products = (*books(r), *things(r))
-    said = reviews(products, r, until, review_count, buyers)
+    products = goods(seed)
+    said = reviews(products, Random(f"reviews of {seed}"), until, review_count, buyers)
     return DemoShop(categories(), products, tuple(said))
-
-
-def picture(product: DemoProduct, language: Language, colour: str = "") -> str:
-    """The product's drawing as SVG text: a cover with the title in that language, or the thing in
-    one of its colours (its first unless told)."""
-    title = product.title.in_language(language)
-    if product.shape == "book":
-        return cover_svg(
-            product.drawing_seed,
-            title,
-            product.subtitle.in_language(language),
-            product.kind,
-            product.imprint.in_language(language),
-        )
-    return object_svg(product.kind, product.drawing_seed, colour or product.colours[0], title)

@@ -1,0 +1,70 @@
+"""How far seeding has come: one row in the settings, written with each step."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from pinwheel.kernel.db import Database, Tx
+
+NAME = "demonstration.seeding"
+ACTOR = "demonstration"
+
+
+class Marker(msgspec.Struct):
+    """``began_at`` fixes what "now" means for the whole shop; ``steps`` is how much of each step is
+    done."""
+
+    began_at: dt.datetime
+    steps: dict[str, int] = {}
+    is_done: bool = False
+
+    def at(self, step: str) -> int:
+        return self.steps.get(step, 0)
+
+    async def reach(self, tx: Tx, step: str, done: int) -> None:
+        """Note, in the step's own transaction, how far it has come."""
+        self.steps[step] = done
+        await self._write(tx)
+
+    async def finish(self, db: Database) -> None:
+        self.is_done = True
+        async with db.transaction(actor=ACTOR) as tx:
+            await self._write(tx)
+
+    async def _write(self, tx: Tx) -> None:
+        await tx.run(
+            """
+            insert into kernel.setting (name, value, changed_at, changed_by)
+            values ($1, $2, $3, $4)
+            on conflict (name)
+            do update set value = excluded.value, changed_at = excluded.changed_at
+            """,
+            NAME,
+            msgspec.to_builtins(self),
+            tx.now,
+            ACTOR,
+        )
+
+
+async def begun(db: Database) -> Marker | None:
+    """The marker of a shop that was seeded, or a new one for a shop that is empty; None when the
+    shop is somebody's own."""
+    async with db.transaction(actor=ACTOR) as tx:
+        await tx.run("select pg_advisory_xact_lock(hashtextextended($1, 0))", NAME)
+        found = await tx.value("select value from kernel.setting where name = $1", NAME)
+        if found is not None:
+            return msgspec.convert(found, Marker)
+        taken = await tx.value(
+            """
+            select exists (select from catalogue.v_product)
+                or exists (select from catalogue.v_category)
+                or exists (select from kernel.event)
+            """
+        )
+        if taken:
+            return None
+        marker = Marker(began_at=tx.now.replace(microsecond=0))
+        await marker.reach(tx, "begun", 1)
+        return marker
