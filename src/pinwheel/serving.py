@@ -143,8 +143,8 @@ async def _run(settings: Settings) -> None:
         await migrate_database(url, progress=lambda name: say(f"migration {name}"))
         db = await app.open_database(settings)
         try:
-            await _seed(settings, db)
-            await _until_stopped(settings, db, stopping)
+            logins = await _seed(settings, db)
+            await _until_stopped(settings, db, stopping, logins)
         finally:
             await db.close()
     say("Stopped. / 已停止。")
@@ -166,13 +166,16 @@ async def database_of(settings: Settings) -> AsyncIterator[str]:
         await asyncio.gather(watcher, return_exceptions=True)
 
 
-async def _seed(settings: Settings, db: Database) -> None:
+async def _seed(settings: Settings, db: Database) -> list[str]:
+    """Fill an empty shop; the lines that say how to sign in there."""
     if app.SEED is None or not settings.demonstration:
-        return
-    await app.SEED(db)
+        return []
+    return await app.SEED(db, say)
 
 
-async def _until_stopped(settings: Settings, db: Database, stopping: asyncio.Event) -> None:
+async def _until_stopped(
+    settings: Settings, db: Database, stopping: asyncio.Event, logins: list[str]
+) -> None:
     with _log_file(settings) as lines:
         worker = Worker(db)
         server = Server(
@@ -190,6 +193,8 @@ async def _until_stopped(settings: Settings, db: Database, stopping: asyncio.Eve
         say(
             f"\n  Pinwheel  {where}/   console  {where}/console   (Ctrl-C stops / 按 Ctrl-C 停止)\n"
         )
+        for line in logins:
+            say(f"  {line}")
         done, _ = await asyncio.wait(
             {serving, working, waiting}, return_when=asyncio.FIRST_COMPLETED
         )
