@@ -35,6 +35,7 @@ class House:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=world.die_with_parent,
         )
 
     def wait_until_ready(self) -> None:

@@ -198,8 +198,9 @@ class Answers:
         retry = refusal.facts.get("retry_after_seconds")
         if retry is not None:
             headers.append((b"retry-after", str(retry).encode()))
-        if isinstance(error, HTTPException) and error.headers and "Allow" in error.headers:
-            headers.append((b"allow", error.headers["Allow"].encode()))
+        if isinstance(refusal, MethodNotAllowed):
+            allowed = call.app.state["edge"].methods.of(call.exchange.path)
+            headers.append((b"allow", allowed.encode()))
         if refusal.status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="pinwheel"'))
         if not call.wants_page:

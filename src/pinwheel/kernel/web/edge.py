@@ -34,7 +34,7 @@ from pinwheel.kernel.web.openapi import document
 from pinwheel.kernel.web.pages import Assets, Pages
 from pinwheel.kernel.web.reading import body_of, form_of, query_of
 from pinwheel.kernel.web.ready import Ready
-from pinwheel.kernel.web.routes import Route
+from pinwheel.kernel.web.routes import Methods, Route
 
 # First segments of paths that have no language: programs' doors, files, health.
 PLAIN = frozenset(
@@ -87,6 +87,7 @@ class Edge:
         self.document = msgspec.json.encode(
             document(self.routes, version("pinwheel"), f"{self.public_url}")
         )
+        self.methods = Methods(self.routes)
         self._security = own.security_headers(settings)
         self.app = Litestar(
             route_handlers=[self._handler(route) for route in self.routes],
@@ -111,7 +112,7 @@ class Edge:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         exchange = self._exchange(scope, headers)
-        redirect = self._to_language(scope, headers, exchange)
+        instead = self._to_language(scope, headers, exchange) or self._options(scope, exchange)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -122,7 +123,7 @@ class Edge:
             await send(message)
 
         try:
-            target: ASGIApp = redirect or self.app
+            target: ASGIApp = instead or self.app
             await target(scope, receive, send_with_headers)
         finally:
             self._observe(scope, exchange, time.perf_counter() - began)
@@ -177,6 +178,15 @@ class Edge:
         exchange.route = "language"
         location = [(b"location", path + query), (b"vary", b"Accept-Language, Cookie")]
         return Ready(status_code=302, headers=location)
+
+    def _options(self, scope: Any, exchange: Exchange) -> ASGIApp | None:
+        if scope["method"] != "OPTIONS":
+            return None
+        exchange.route = "options"
+        allowed = self.methods.of(exchange.path)
+        if not allowed:
+            return None
+        return Ready(status_code=204, headers=[(b"allow", allowed.encode())])
 
     def _observe(self, scope: Any, exchange: Exchange, took: float) -> None:
         observe.answered(scope["method"], exchange.route, exchange.status, took)

@@ -126,7 +126,7 @@ def _parameters(
             schema = components[schema["$ref"].rsplit("/", 1)[-1]]
         required = set(schema.get("required", ()))
         found += [
-            {"name": name, "in": "query", "required": name in required, "schema": one}
+            {"name": name, "in": "query", "required": name in required, "schema": _sent(one)}
             for name, one in schema["properties"].items()
         ]
     if route.once:
@@ -142,11 +142,22 @@ def _parameters(
     return found
 
 
+def _sent(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query says "nothing" by leaving a parameter out, never by null."""
+    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    rest = {k: v for k, v in schema.items() if k != "anyOf" and not (k == "default" and v is None)}
+    if len(kinds) == 1:
+        return {**rest, **kinds[0]}
+    return {**rest, "anyOf": kinds} if kinds else rest
+
+
 def _responses(route: Route, known: dict[str, Any]) -> dict[str, Any]:
     kind = _answered(route)
     good: dict[str, Any] = {"description": "Done"}
     status = route.status
-    if kind is not None:
+    if kind is type(None) and typing.get_origin(route.answer) is See:
+        status = 204
+    elif kind is not None:
         good["content"] = {"application/json": {"schema": known[_name(kind)]}}
     elif route.answer is See:
         status = 204

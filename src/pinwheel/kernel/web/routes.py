@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
@@ -102,6 +102,35 @@ def _route(method: str, paths: tuple[str, ...], how: dict[str, Any]) -> Callable
 def _query(function: Callable[..., Any], fields: list[Any]) -> type[msgspec.Struct]:
     name = "".join(word.title() for word in f"{function.__name__}_query".split("_"))
     return msgspec.defstruct(name, fields, kw_only=True, module=function.__module__)
+
+
+class Methods:
+    """Which methods an address has, for ``OPTIONS`` and 405."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._known: dict[str, set[str]] = {}
+        for route in routes:
+            methods = {route.method, "OPTIONS"} | ({"HEAD"} if route.method == "GET" else set())
+            for path in route.paths:
+                self._known.setdefault(_pattern(path), set()).update(methods)
+        self._compiled = [(re.compile(p), sorted(m)) for p, m in self._known.items()]
+
+    def of(self, path: str) -> str:
+        """``GET, HEAD, …``; "" when there is nothing at ``path``."""
+        found = {
+            m for pattern, methods in self._compiled if pattern.fullmatch(path) for m in methods
+        }
+        return ", ".join(sorted(found))
+
+
+def _pattern(path: str) -> str:
+    parts = re.split(PATH_PARAMETER, path)
+    # split() gives: text, name, kind, text, …
+    pattern = "".join(
+        re.escape(part) if n % 3 == 0 else (".+" if part == "path" else "[^/]+") * (n % 3 == 2)
+        for n, part in enumerate(parts)
+    )
+    return pattern.rstrip("/") + "/?"
 
 
 def routes_of(*modules: ModuleType) -> list[Route]:

@@ -1,0 +1,64 @@
+"""The open API keeps to its own document: thousands of made-up requests against the real thing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import world
+from test_run import House
+
+pytestmark = [pytest.mark.slow]
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_schema_conformance,unsupported_method,response_headers_conformance"
+)
+
+
+def operators_key(house: House) -> str:
+    person = {"email": "ann@example.com", "password": "correct horse battery"}
+    with httpx2.Client(base_url=house.url) as http:
+        welcome = http.post("/api/v1/sign-in", json=person).json()
+        made = http.post(
+            "/api/v1/keys",
+            json={"label": "fuzz", "scopes": ["*"]},
+            headers={"x-csrf-token": welcome["csrf_token"]},
+        )
+    return str(made.json()["key"])
+
+
+def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
+    port = world.free_port()
+    settings = {
+        "PINWHEEL_DATABASE_URL": url,
+        "PINWHEEL_OPERATOR_PASSWORD": "correct horse battery",
+        "PINWHEEL_RATE_LIMIT_PER_SECOND": "0",
+        "PINWHEEL_LOG_LEVEL": "error",
+    }
+    made = House(tmp_path / "var", port, "operator", "ann@example.com", **settings)
+    assert made.process.wait(60) == 0, made.process.communicate()[0]
+    house = House(tmp_path / "var", port, "serve", **settings)
+    house.wait_until_ready()
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run"),
+            f"{house.url}/api/v1/openapi.json",
+            *("-H", f"Authorization: Bearer {operators_key(house)}"),
+            *("--phases", "coverage", "-w", "1"),
+            *("--checks", CHECKS, "--continue-on-failure", "--seed", "20260105"),
+            *("--exclude-path-regex", "/account/erase|/sessions|/sign-out|/account/password"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=150,
+        preexec_fn=world.die_with_parent,
+    )
+    house.process.kill()
+    house.process.wait(20)
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
