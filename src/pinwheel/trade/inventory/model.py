@@ -178,8 +178,8 @@ def source(
     """Which node sends what, at the least cost; None when it can't all be sent.
 
     Cost = parcels + distance + lateness + imbalance (``Terms``). With up to
-    ``MAX_SUBSET_NODES`` candidate nodes every set of up to ``MAX_PARCELS`` is tried, then
-    greedily more; ties go to the first node by code."""
+    ``MAX_SUBSET_NODES`` candidate nodes every set of up to ``MAX_PARCELS`` is tried, and
+    the nearest-node rule; ties go to the first node by code."""
     codes = sorted({n for w in lines for n in nodes if _free(free, w, n) > 0})
     if len(codes) == 1 or (len(lines) == 1 and len(codes) <= 1):
         return _fill(lines, free, nodes, tuple(codes), to, terms)
@@ -194,9 +194,16 @@ def source(
                 price = cost(lines, parts, free, nodes, to=to, terms=terms)
                 if best is None or price < best[0]:
                     best = (price, parts)
-    if best is not None:
-        return best[1]
-    return _fill(lines, free, nodes, tuple(codes), to, terms)
+    # The simple rule and "all of them" are choices too: what is taken is never dearer than either.
+    for parts in (
+        nearest(lines, free, nodes, to=to),
+        _fill(lines, free, nodes, tuple(codes), to, terms),
+    ):
+        if parts is not None:
+            price = cost(lines, parts, free, nodes, to=to, terms=terms)
+            if best is None or price < best[0]:
+                best = (price, parts)
+    return best[1] if best is not None else None
 
 
 def nearest(
