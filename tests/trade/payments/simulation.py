@@ -166,7 +166,7 @@ class Storm:
 
     async def calm_down(self) -> None:
         """Time passes until nothing is under way any more, then the day's file comes."""
-        for _ in range(60):
+        for _ in range(120):
             self.clock.travel(seconds=300)
             await self.worker.drain()
             if not await self.under_way():

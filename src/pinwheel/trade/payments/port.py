@@ -60,7 +60,12 @@ def use(db: Database, settings: Settings) -> None:
     found: list[Provider] = [StoreCredit()]
     if settings.stripe_secret_key:
         found.append(
-            Stripe(settings.stripe_secret_key, settings.stripe_webhook_secret, HttpTransport())
+            Stripe(
+                settings.stripe_secret_key,
+                settings.stripe_webhook_secret,
+                HttpTransport(),
+                home=settings.public_url or f"http://{settings.host}:{settings.port}",
+            )
         )
     if settings.demonstration and "_live_" not in settings.stripe_secret_key:
         found.append(Sandbox(db.pool, db.clock))

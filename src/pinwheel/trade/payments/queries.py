@@ -243,8 +243,7 @@ async def payment_list(
               and i.state = 'failed'
               and not exists (select from payments.instruction later
                                where later.cell = i.cell and later.payment_id = i.payment_id
-                                 and later.kind = 'refund' and later.state <> 'failed'
-                                 and later.created_at > i.created_at)) i
+                                 and later.retries = i.id)) i
          where p.cell = $1
            and ($3::timestamptz is null or (p.created_at, p.id) < ($3, $4::uuid))
            and case $2::text when 'disputed' then d.open > 0
@@ -279,8 +278,7 @@ async def attention(tx: Tx, *, since: dt.datetime) -> Attention:
                  where i.cell = $1 and i.kind = 'refund' and i.state = 'failed'
                    and not exists (select from payments.instruction later
                                     where later.cell = i.cell and later.payment_id = i.payment_id
-                                      and later.kind = 'refund' and later.state <> 'failed'
-                                      and later.created_at > i.created_at)) as refunds_failed,
+                                      and later.retries = i.id)) as refunds_failed,
                (select count(*) from payments.difference
                  where cell = $1 and settled_on >= $2::timestamptz::date) as differences
         """,

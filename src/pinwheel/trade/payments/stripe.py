@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import httpx2
 import msgspec
@@ -82,9 +83,14 @@ class HttpTransport(stripe.HTTPClient):
 
 
 class Stripe:
+    """``home`` is the shop's own address, which a way back after a challenge starts with."""
+
     name = "stripe"
 
-    def __init__(self, secret_key: str, webhook_secret: str, transport: HttpTransport) -> None:
+    def __init__(
+        self, secret_key: str, webhook_secret: str, transport: HttpTransport, *, home: str = ""
+    ) -> None:
+        self.home = home
         self.client = stripe.StripeClient(secret_key, http_client=transport, max_network_retries=1)
         self.webhook_secret = webhook_secret
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -100,7 +106,9 @@ class Stripe:
         if intent.status == "requires_confirmation":
             intent = await self.client.v1.payment_intents.confirm_async(
                 intent.id,
-                {"return_url": payment.return_url} if payment.return_url else {},
+                {"return_url": urljoin(self.home, payment.return_url)}
+                if payment.return_url
+                else {},
                 {"idempotency_key": f"{payment.id}:confirm"},
             )
         return _word(intent, payment.id)
@@ -116,7 +124,10 @@ class Stripe:
                 "currency": payment.currency.lower(),
                 "payment_method": payment.method,
                 "capture_method": "automatic" if payment.captures_at_once else "manual",
-                "automatic_payment_methods": {"enabled": True},
+                "automatic_payment_methods": {
+                    "enabled": True,
+                    "allow_redirects": "always" if payment.return_url else "never",
+                },
                 "metadata": {"payment_id": str(payment.id), "order_id": str(payment.order_id)},
             },
             {"idempotency_key": f"{payment.id}:create"},
@@ -284,6 +295,11 @@ def _reason(error: stripe.StripeError) -> str:
     return str(declined or error.code or "declined")
 
 
+def _plain(told: Any) -> Any:
+    """The SDK's object as a dict; a webhook's is one already."""
+    return told.to_dict() if isinstance(told, stripe.StripeObject) else told
+
+
 def _minor(amount: int, currency: str) -> int:
     return int(amount) // SCALE.get(currency.upper(), 1)
 
@@ -297,6 +313,7 @@ def _id(value: Any) -> uuid.UUID | None:
 
 def _word(intent: Any, payment_id: uuid.UUID | None) -> Outcome:
     """A PaymentIntent in the port's words."""
+    intent = _plain(intent)
     currency = intent["currency"].upper()
     state = OUTCOMES_OF_INTENT.get(intent["status"], "pending")
     captured = _minor(intent.get("amount_received") or 0, currency)
@@ -325,6 +342,7 @@ def _was_authorised(intent: Any) -> bool:
 
 
 def _refund_word(refund: Any, payment_id: uuid.UUID | None) -> Outcome:
+    refund = _plain(refund)
     currency = refund["currency"].upper()
     about = refund.get("metadata") or {}
     words: dict[str, Said] = {
@@ -366,6 +384,7 @@ def _told(kind: str, told: Any) -> Outcome | None:
 
 
 def _settled(one: Any) -> SettlementRow | None:
+    one = _plain(one)
     source = one["source"] if not isinstance(one["source"], str) else {}
     kind = REPORTED.get(one["type"])
     if one["type"] == "adjustment" and str(source.get("id", "")).startswith("du_"):
