@@ -7,11 +7,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import ModuleType
 from typing import Any
 
-from pinwheel import faces
+from pinwheel import faces, seeding
+from pinwheel.demonstration import web as demonstration_web
 from pinwheel.ground import identity
 from pinwheel.ground.identity import jobs as identity_jobs
 from pinwheel.ground.identity import web as identity_web
 from pinwheel.ground.ledger import jobs as ledger_jobs
+from pinwheel.growth import community
+from pinwheel.growth.community import jobs as community_jobs
+from pinwheel.growth.community import web as community_web
 from pinwheel.kernel import observe, upkeep
 from pinwheel.kernel import settings as kernel_settings
 from pinwheel.kernel.db import Database, connect
@@ -19,8 +23,10 @@ from pinwheel.kernel.events import Reactions
 from pinwheel.kernel.settings import Settings
 from pinwheel.kernel.vault import Vault
 from pinwheel.kernel.web import Edge, routes_of
+from pinwheel.platform.open import jobs as open_jobs
+from pinwheel.platform.open import web as open_web
 from pinwheel.trade import orders, payments
-from pinwheel.trade.orders import cart_jobs, cart_web
+from pinwheel.trade.orders import cart_jobs, cart_web, one_click_jobs, one_click_web
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import jobs as payments_jobs
@@ -32,13 +38,24 @@ JOBS: tuple[ModuleType, ...] = (
     payments_jobs,
     orders_jobs,
     cart_jobs,
+    one_click_jobs,
+    community_jobs,
+    open_jobs,
 )
 """The ``jobs`` module of every module that has one, from the ground up."""
 
-WEB: tuple[ModuleType, ...] = (identity_web, orders_web, cart_web)
+WEB: tuple[ModuleType, ...] = (
+    identity_web,
+    orders_web,
+    cart_web,
+    one_click_web,
+    demonstration_web,
+    community_web,
+    open_web,
+)
 """The ``web`` module of every module that has one, then the faces'."""
 
-EXPORTS: tuple[identity.Contribution, ...] = ()
+EXPORTS: tuple[identity.Contribution, ...] = (("community", community.export),)
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
 
 Opening = Callable[[Database, dict[str, Any]], AbstractAsyncContextManager[None]]
@@ -46,8 +63,9 @@ OPENINGS: tuple[Opening, ...] = ()
 """What must be opened once the database is: group commits, an index. Each puts what handlers need
 into the dict; they find it as ``call.app.state[name]``."""
 
-SEED: Callable[[Database], Awaitable[None]] | None = None
-"""Fills an empty database with the labelled demonstration shop."""
+Seeding = Callable[[Database, Callable[[str], None]], Awaitable[list[str]]]
+SEED: Seeding | None = seeding.seed
+"""Fills an empty database with the labelled demonstration shop, and says how to sign in there."""
 
 
 PROMISING: tuple[str, ...] = (
@@ -58,6 +76,8 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.inventory",
     "pinwheel.trade.payments",
     "pinwheel.trade.orders",
+    "pinwheel.growth.community",
+    "pinwheel.platform.open",
 )
 """Every module that keeps an ``invariants.sql``: what the audit proves."""
 

@@ -35,6 +35,7 @@ from pinwheel.trade.orders.cart_buying import AddressedTo, Wish, order_cart
 from pinwheel.trade.orders.cart_queries import cart, cart_lines
 from pinwheel.trade.orders.desk import (
     VIEWS,
+    DaySum,
     InboxCounts,
     InboxLine,
     Option,
@@ -45,17 +46,21 @@ from pinwheel.trade.orders.desk import (
     save_delivery_option,
 )
 from pinwheel.trade.orders.fulfil import (
+    Sending,
     cancel_lines,
     deliver,
+    deliver_parcels,
     delivery_income,
     delivery_money,
     line_money,
     sales,
     ship,
+    ship_orders,
     tax_payable,
 )
 from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.model import (
+    AboveLimit,
     BadQuantity,
     DeliveryOption,
     Draft,
@@ -87,22 +92,49 @@ from pinwheel.trade.orders.model import (
     number_of,
     share,
 )
+from pinwheel.trade.orders.one_click import (
+    OneClickOff,
+    OneClickSwitched,
+    SignInAgain,
+    Tap,
+    Tapped,
+    Terms,
+    TooManyTaps,
+    UndoOver,
+)
+from pinwheel.trade.orders.one_click_actions import set_terms as set_one_click_terms
+from pinwheel.trade.orders.one_click_actions import switch as switch_one_click
+from pinwheel.trade.orders.one_click_actions import switch_of as one_click_switch
+from pinwheel.trade.orders.one_click_actions import undo
+from pinwheel.trade.orders.one_click_buying import one_click_quote, tap_once
+from pinwheel.trade.orders.one_click_travel import CarriesOthers, together
 from pinwheel.trade.orders.queries import OrderSight, lines_of, order, orders, shipments_of
 from pinwheel.trade.orders.resourcing import source_again
+from pinwheel.trade.orders.returning import (
+    Back,
+    NothingToReturn,
+    ReturnTooDear,
+    TakenBack,
+    take_back,
+)
 from pinwheel.trade.orders.stages import Stage
 
 __all__ = [
     "VIEWS",
+    "AboveLimit",
     "AddressedTo",
+    "Back",
     "BadQuantity",
     "Bought",
     "Buying",
+    "CarriesOthers",
     "CartChanged",
     "CartFull",
     "CartLine",
     "CartMerged",
     "CartSight",
     "Checkout",
+    "DaySum",
     "DeliveryOption",
     "Draft",
     "DraftLine",
@@ -116,8 +148,11 @@ __all__ = [
     "NoDelivery",
     "NoTender",
     "Note",
+    "NothingToReturn",
     "NothingToShip",
     "OfferUnavailable",
+    "OneClickOff",
+    "OneClickSwitched",
     "Option",
     "Order",
     "OrderCancelled",
@@ -132,11 +167,20 @@ __all__ = [
     "Placed",
     "Quote",
     "Reason",
+    "ReturnTooDear",
+    "Sending",
     "Shipment",
+    "SignInAgain",
     "Stage",
     "StaleQuote",
+    "TakenBack",
+    "Tap",
+    "Tapped",
     "Tender",
     "TenderMismatch",
+    "Terms",
+    "TooManyTaps",
+    "UndoOver",
     "Wish",
     "cancel",
     "cancel_lines",
@@ -145,6 +189,7 @@ __all__ = [
     "clear_cart",
     "confirm",
     "deliver",
+    "deliver_parcels",
     "delivery_income",
     "delivery_money",
     "delivery_options",
@@ -157,6 +202,8 @@ __all__ = [
     "lines_of",
     "locked",
     "number_of",
+    "one_click_quote",
+    "one_click_switch",
     "order",
     "order_cart",
     "orders",
@@ -166,9 +213,16 @@ __all__ = [
     "sales",
     "save_delivery_option",
     "set_cart_quantities",
+    "set_one_click_terms",
     "share",
     "ship",
+    "ship_orders",
     "shipments_of",
     "source_again",
+    "switch_one_click",
+    "take_back",
+    "tap_once",
     "tax_payable",
+    "together",
+    "undo",
 ]

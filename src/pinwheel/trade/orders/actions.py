@@ -24,6 +24,7 @@ from pinwheel.trade.orders.model import (
     number_of,
     quoted,
 )
+from pinwheel.trade.orders.one_click_travel import refuse_to_strand
 from pinwheel.trade.orders.queries import lines_of
 from pinwheel.trade.orders.stages import Stage, payments_of, row_of_stages, walk
 from pinwheel.trade.orders.writing import insert_orders
@@ -330,11 +331,14 @@ async def cancel(
 ) -> Order:
     """Cancel a whole order before anything of it has left: stock and money go back. Safe to repeat.
 
-    With ``person_id`` only that person's order is found. Refuses ``OrderNotCancellable``.
+    With ``person_id`` only that person's order is found. Refuses ``OrderNotCancellable``, and
+    ``CarriesOthers`` to that person while other orders travel with this one for nothing.
     """
     order, lines = await locked(tx, order_id, person_id=person_id)
     if order.state == "cancelled":
         return order
+    if person_id is not None:
+        await refuse_to_strand(tx, order)
     if order.state == "pending_payment":
         await give_up(tx, [order_id])
         await payments.refund_all(tx, order_id, reason)

@@ -82,8 +82,10 @@ class DraftLine(msgspec.Struct):
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """What a buyer asks for, and what the stages make of it. ``expected`` is the quote the
-    buyer saw."""
+    """What a buyer asks for, and what the stages make of it. ``expected`` is what the buyer
+    saw: a quote's token, or the total alone as ``GBP 1399``. ``most_minor``: no more than this;
+    ``address_id``: the address of the buyer's book, for orders that may travel together (within
+    ``join_seconds``)."""
 
     id: uuid.UUID
     items: Sequence[Item]
@@ -102,6 +104,9 @@ class Draft(msgspec.Struct, kw_only=True):
     key: str | None = None
     undo_seconds: int = 0
     return_url: str = ""
+    most_minor: int | None = None
+    address_id: uuid.UUID | None = None
+    join_seconds: int = 0
     # filled by the stages; ``asked`` tells a repeat from another request under the same key
     currency: str = ""
     tax_included: bool = True
@@ -111,6 +116,7 @@ class Draft(msgspec.Struct, kw_only=True):
     delivery_tax_minor: int = 0
     reasons: list[Reason] = []
     refusal: Refusal | None = None
+    leader_id: uuid.UUID | None = None
     asked: bytes = b""
 
     def __post_init__(self) -> None:
@@ -218,6 +224,11 @@ def quote_token(draft: Draft) -> str:
         draft.total_minor,
     )
     return hashlib.blake2b(msgspec.json.encode(figures), digest_size=9).hexdigest()
+
+
+def agrees(draft: Draft) -> bool:
+    """Are these figures what the buyer saw?"""
+    return draft.expected in (None, "", quote_token(draft), f"{draft.currency} {draft.total_minor}")
 
 
 def number_of(order_id: uuid.UUID) -> str:
@@ -360,6 +371,14 @@ class StaleQuote(Refusal):
         super().__init__(total=total)
         self.quote = quote
         self.facts["quote"] = msgspec.to_builtins(quote)
+
+
+class AboveLimit(Refusal):
+    """More than this way of ordering allows."""
+
+    status = 422
+    en = "This order comes to {total}, more than the {most} allowed here. Order by the checkout."
+    zh = "该订单合计 {total}，超过此方式允许的 {most}。请通过结算页下单。"
 
 
 class NoTender(Refusal):

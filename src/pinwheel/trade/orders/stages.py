@@ -17,6 +17,7 @@ from pinwheel.trade.inventory import Place, Wanted, available
 from pinwheel.trade.orders.model import (
     MAX_LINES,
     MAX_QUANTITY,
+    AboveLimit,
     BadQuantity,
     DeliveryOption,
     Draft,
@@ -31,9 +32,10 @@ from pinwheel.trade.orders.model import (
     TenderMismatch,
     TooManyLines,
     UnknownMarket,
-    quote_token,
+    agrees,
     quoted,
 )
+from pinwheel.trade.orders.one_click_travel import TravelStage
 
 HOLD_SECONDS = 900  # how long stock waits for a payment
 
@@ -125,6 +127,7 @@ class PriceStage:
 
     def decide(self, loaded: Any, draft: Draft) -> None:
         markets, priced = loaded
+        draft.reasons, draft.leader_id = [], None  # a batch that raced walks again
         market = markets.get(draft.market)
         if market is None:
             draft.refusal = UnknownMarket(market=draft.market)
@@ -368,8 +371,13 @@ class AgreementStage:
     def decide(self, loaded: Any, draft: Draft) -> None:
         if not loaded:
             return
-        if draft.expected and draft.expected != quote_token(draft):
+        if not agrees(draft):
             draft.refusal = StaleQuote(quoted(draft), _amount(draft.total_minor, draft.currency))
+        elif draft.most_minor is not None and draft.total_minor > draft.most_minor:
+            draft.refusal = AboveLimit(
+                total=_amount(draft.total_minor, draft.currency),
+                most=_amount(draft.most_minor, draft.currency),
+            )
         elif draft.total_minor and not draft.tenders:
             draft.refusal = NoTender()
         elif draft.total_minor:
@@ -414,7 +422,15 @@ def payments_of(draft: Draft, tx: Tx, *, capture: bool) -> list[payments.NewPaym
 def row_of_stages(*higher: Stage) -> tuple[Stage, ...]:
     """The whole row; stages of higher floors (promotions, benefits, team claims) follow the
     price."""
-    return PriceStage(), *higher, DeliveryStage(), TaxStage(), AgreementStage(), StockStage()
+    return (
+        PriceStage(),
+        *higher,
+        DeliveryStage(),
+        TravelStage(),
+        TaxStage(),
+        AgreementStage(),
+        StockStage(),
+    )
 
 
 def _amount(minor: int, currency: str) -> str:

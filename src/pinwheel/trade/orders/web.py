@@ -188,8 +188,7 @@ async def cancel_order(
     """Cancel what has not left yet: stock and money go back."""
     own = _only(call)
     if data.lines:
-        await queries.order(tx, order_id=order_id, person_id=own)
-        await fulfil.cancel_lines(tx, order_id, data.lines, reason=data.reason)
+        await fulfil.cancel_lines(tx, order_id, data.lines, reason=data.reason, person_id=own)
     else:
         await actions.cancel(tx, order_id, reason=data.reason, person_id=own)
     sight = await queries.order(tx, order_id=order_id, person_id=own)

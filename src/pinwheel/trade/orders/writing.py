@@ -6,14 +6,27 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from pinwheel.kernel.db import Tx
 from pinwheel.trade.orders.model import Draft, number_of, quote_token
 
 
+class Raced(asyncpg.SerializationError):  # type: ignore[misc]
+    """Another transaction used the same idempotency key a moment ago: tried again, its order is
+    found."""
+
+
 async def insert_orders(tx: Tx, drafts: Sequence[Draft]) -> None:
     """Write the drafts as orders that wait for their payment. One statement."""
+    try:
+        await _insert(tx, drafts)
+    except asyncpg.UniqueViolationError as error:
+        raise Raced(str(error)) from error
+
+
+async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
     await tx.run(
         """
         with "order" as (
