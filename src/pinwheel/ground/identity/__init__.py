@@ -35,12 +35,15 @@ from pinwheel.ground.identity.addresses import (
     revoke_key,
 )
 from pinwheel.ground.identity.model import (
+    ROLE_SCOPES,
     Address,
     Caller,
     CodeIssued,
+    Consent,
     ConsentChanged,
     GuestJoined,
     GuestsForgotten,
+    KeyLine,
     NewAddress,
     Person,
     PersonErased,
@@ -50,8 +53,10 @@ from pinwheel.ground.identity.model import (
     normal_email,
 )
 from pinwheel.ground.identity.privacy import (
+    AccessLine,
     Contribution,
     NewBreach,
+    access_to,
     erase_person,
     export_person,
     record_access,
@@ -66,6 +71,7 @@ from pinwheel.ground.identity.queries import (
     keys_of,
     letters,
     people,
+    people_page,
     person_of,
     person_with_email,
     sessions_of,
@@ -74,13 +80,17 @@ from pinwheel.ground.identity.queries import (
 from pinwheel.ground.identity.recognise import recognise
 
 __all__ = [
+    "ROLE_SCOPES",
+    "AccessLine",
     "Address",
     "Caller",
     "CodeIssued",
+    "Consent",
     "ConsentChanged",
     "Contribution",
     "GuestJoined",
     "GuestsForgotten",
+    "KeyLine",
     "NewAddress",
     "NewBreach",
     "Person",
@@ -88,6 +98,7 @@ __all__ = [
     "PersonRegistered",
     "RoleChanged",
     "SignedIn",
+    "access_to",
     "add_address",
     "address_of",
     "addresses_of",
@@ -107,6 +118,7 @@ __all__ = [
     "make_key",
     "normal_email",
     "people",
+    "people_page",
     "person_of",
     "person_with_email",
     "prove_code",

@@ -20,6 +20,7 @@ from pinwheel.ground.identity.model import (
 )
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
+from pinwheel.kernel.listing import Page, after, page
 
 
 class _Person(msgspec.Struct, frozen=True):
@@ -56,6 +57,28 @@ async def person_of(tx: Tx, person_id: uuid.UUID) -> Person:
     if person_id not in found:
         raise NotFound(what="person")
     return found[person_id]
+
+
+async def people_page(
+    tx: Tx, *, kind: str | None = None, cursor: str | None = None, limit: int = 50
+) -> Page[Person]:
+    """For staff: everybody with an account, the newest first; of one kind, or all but guests."""
+    before = after(cursor, uuid.UUID)
+    rows = await tx.rows(
+        _Person,
+        """
+        select id, kind, email, name, language, created_at from identity.person
+         where cell = $1 and kind = any($2::text[]) and erased_at is null
+           and ($3::uuid is null or id < $3)
+         order by id desc limit $4
+        """,
+        tx.cell,
+        [kind] if kind else ["buyer", "clerk", "operator"],
+        before[0] if before else None,
+        limit + 1,
+    )
+    found = page(rows, limit, lambda r: (r.id,))
+    return Page([_opened(tx, p) for p in found.items], found.next)
 
 
 async def person_with_email(tx: Tx, email: str) -> Person | None:

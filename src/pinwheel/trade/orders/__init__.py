@@ -42,6 +42,7 @@ from pinwheel.trade.orders.desk import (
     delivery_options,
     inbox,
     inbox_counts,
+    numbers_of,
     placed_by_day,
     save_delivery_option,
 )
@@ -202,6 +203,7 @@ __all__ = [
     "lines_of",
     "locked",
     "number_of",
+    "numbers_of",
     "one_click_quote",
     "one_click_switch",
     "order",

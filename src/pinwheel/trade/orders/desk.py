@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -184,6 +184,22 @@ async def placed_by_day(tx: Tx, *, since: dt.datetime, zone: str) -> list[DaySum
         since,
         zone,
     )
+
+
+class _Number(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    number: str
+
+
+async def numbers_of(tx: Tx, order_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The numbers of orders by id. 1 statement."""
+    rows = await tx.rows(
+        _Number,
+        'select id, number from orders."order" where cell = $1 and id = any($2::uuid[])',
+        tx.cell,
+        list(order_ids),
+    )
+    return {row.id: row.number for row in rows}
 
 
 async def delivery_options(tx: Tx) -> list[Option]:
