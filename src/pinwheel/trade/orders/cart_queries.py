@@ -56,6 +56,20 @@ async def cart_lines(tx: Tx, person_id: uuid.UUID, market: str = "") -> list[Car
     return looked_at(rows)
 
 
+async def pieces_in_cart(tx: Tx, person_id: uuid.UUID) -> int:
+    """How many pieces lie in a person's cart: what every page shows. One statement."""
+    found: int = await tx.value(
+        """
+        select coalesce(sum(l.quantity), 0)::bigint from orders.cart c
+          join orders.cart_line l on l.cell = c.cell and l.cart_id = c.id
+         where c.cell = $1 and c.person_id = $2
+        """,
+        tx.cell,
+        person_id,
+    )
+    return found
+
+
 async def cart(
     tx: Tx,
     checkout: Checkout,
