@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pinwheel.growth.community.model import Order, OwnReview, Question, Queued, Rating, Review
 from pinwheel.kernel import listing
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page
+
+Votes = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
 class ProductReviews(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ async def product_reviews(
     limit: int = 10,
 ) -> ProductReviews:
     """Rating, histogram and one page of reviews in one statement; ``stars`` shows those alone."""
-    place = listing.after(cursor, int, uuid.UUID)
+    place = listing.after(cursor, Votes, uuid.UUID)
     sight = await tx.the(
         "product",
         _Sight,

@@ -156,7 +156,7 @@ async def replay(tx: Tx, endpoint_id: uuid.UUID, since: dt.datetime) -> int:
     if not await tx.value("select true from open.endpoint where id = $1", endpoint_id):
         raise NotFound(what="webhook")
     # Ids are time-ordered (RFC 9562): the smallest one of that millisecond bounds the index.
-    first = uuid.UUID(int=(int(since.timestamp() * 1000) & 0xFFFF_FFFF_FFFF) << 80)
+    first = uuid.UUID(int=max(0, int(since.timestamp() * 1000)) << 80)
     return await tx.run(
         """
         insert into open.delivery (cell, endpoint_id, event_id, kind, next_at, created_at)

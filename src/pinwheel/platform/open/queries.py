@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pinwheel.kernel import listing
 from pinwheel.kernel.db import Tx
@@ -13,6 +15,7 @@ from pinwheel.platform.open.model import Delivery, Endpoint, Fact, Feed, cloud_e
 from pinwheel.platform.open.public import KINDS, known
 
 LOOKED_AT = 2_000
+Xid = Annotated[int, Meta(ge=0, lt=2**62)]
 
 
 async def endpoints(tx: Tx) -> list[Endpoint]:
@@ -81,7 +84,7 @@ async def events(
     with ``next`` misses none, however long a transaction took. A page looks at 2,000 facts at
     most, so it may hold fewer than ``limit`` and still not be the last one."""
     wanted = known(kinds) if kinds else list(KINDS)
-    xid, event_id = listing.after(cursor, int, uuid.UUID) or (0, uuid.UUID(int=0))
+    xid, event_id = listing.after(cursor, Xid, uuid.UUID) or (0, uuid.UUID(int=0))
     rows = await tx.rows(
         Fact,
         """
