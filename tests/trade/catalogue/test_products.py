@@ -112,6 +112,8 @@ async def test_same_titles_get_addresses_of_their_own(db: Database) -> None:
     slugs = [one.slug for one in made]
     assert slugs[0] == "blue-cup" and slugs[2] == "lan-se-bei-zi" and slugs[3] == "product"
     assert slugs[1].startswith("blue-cup-") and len(set(slugs)) == 4
+    [late] = await shelf.saved(db, shelf.draft("", "E", title={"en": "كتاب"}))
+    assert late.slug.startswith("product-")
 
 
 async def test_a_former_address_leads_on_and_is_not_given_away(db: Database) -> None:

@@ -35,6 +35,10 @@ from pinwheel.trade.catalogue.schema import Schema, checked_all, missing
 from pinwheel.trade.catalogue.writing import Item, locked, schemas, write
 
 
+NAMELESS = "product"
+"""The address of a title without a letter that could stand in one."""
+
+
 class Names(msgspec.Struct):
     """Which slugs and SKUs are whose: judged and claimed while a list is gone through."""
 
@@ -65,7 +69,7 @@ async def save_products(
     )
     names = await names_taken(
         tx,
-        {s for d in drafts for s in (d.slug, slug_of(d.title)) if s},
+        {d.slug or slug_of(d.title) or NAMELESS for d in drafts},
         {v.sku for d in drafts for v in d.variants},
     )
     answers: list[Item | Refusal] = []
@@ -183,7 +187,7 @@ def _slug(draft: ProductDraft, product_id: uuid.UUID, item: Item | None, names: 
         return draft.slug
     if item is not None:
         return item.product.slug
-    made = slug_of(draft.title) or "product"
+    made = slug_of(draft.title) or NAMELESS
     return (
         made if names.slugs.get(made, product_id) == product_id else f"{made}-{product_id.hex[-8:]}"
     )

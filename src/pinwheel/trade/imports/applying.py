@@ -227,13 +227,11 @@ async def _offers(
     found = await tx.rows(
         _Offer,
         """
-        select o.offer_id, o.seller_id, o.variant_id from marketplace.v_offer o
-          join unnest($1::uuid[], $2::uuid[]) as w(seller_id, variant_id)
-            on w.seller_id = o.seller_id and w.variant_id = o.variant_id
-         where o.condition = 'new'
+        select offer_id, seller_id, variant_id from marketplace.v_offer
+         where variant_id = any($1::uuid[]) and seller_id = any($2::uuid[]) and condition = 'new'
         """,
-        [seller for seller, _ in places],
-        [variant for _, variant in places],
+        list({variant for _, variant in places}),
+        list({seller for seller, _ in places}),
     )
     offers = {(o.seller_id, o.variant_id): o.offer_id for o in found}
     made = await marketplace.save_offers(

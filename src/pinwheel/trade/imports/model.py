@@ -230,23 +230,18 @@ def money(raw: Any, currency: str) -> int:
 
 
 def _one_point(text: str) -> str:
-    """Thousands taken out and a point for the decimals."""
-    point, comma = text.rfind("."), text.rfind(",")
-    if comma < 0:
-        return text.replace(".", "", text.count(".") - 1) if text.count(".") > 1 else text
-    if point < 0 and text.count(",") == 1:
-        if re.fullmatch(r"[1-9]\d{0,2},\d{3}", text):
-            raise CellUnreadable(
-                why="The comma could mean thousands or decimals. Write 1234.00 or 1.234.",
-                why_zh="逗号可能表示千位或小数，请写成 1234.00 或 1.234。",
-            )
-        return text.replace(",", ".")
-    if comma > point:
-        return (
-            text.replace(".", "").replace(",", ".", 1)
-            if text.count(",") == 1
-            else text.replace(",", "")
+    """Thousands taken out and a point for the decimals: the sign that comes last and only once
+    sets the decimals apart."""
+    points, commas = text.count("."), text.count(",")
+    if not commas:
+        return text.replace(".", "") if points > 1 else text
+    if not points and re.fullmatch(r"[1-9]\d{0,2},\d{3}", text):
+        raise CellUnreadable(
+            why="The comma could mean thousands or decimals. Write 1234.00 or 1.234.",
+            why_zh="逗号可能表示千位或小数，请写成 1234.00 或 1.234。",
         )
+    if commas == 1 and text.rfind(",") > text.rfind("."):
+        return text.replace(".", "").replace(",", ".")
     return text.replace(",", "")
 
 

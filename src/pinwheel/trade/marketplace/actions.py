@@ -148,15 +148,12 @@ async def _write(
     stored = await tx.rows(
         Offer,
         """
-        select o.offer_id as id, o.seller_id, o.variant_id, o.condition, o.active, o.max_per_order
-          from marketplace.v_offer o
-          join unnest($1::uuid[], $2::uuid[], $3::text[]) as w(seller_id, variant_id, condition)
-            on w.seller_id = o.seller_id and w.variant_id = o.variant_id
-           and w.condition = o.condition
+        select offer_id as id, seller_id, variant_id, condition, active, max_per_order
+          from marketplace.v_offer
+         where variant_id = any($1::uuid[]) and seller_id = any($2::uuid[])
         """,
-        [d.seller_id for d in ordered],
-        [d.variant_id for d in ordered],
-        [d.condition for d in ordered],
+        list({d.variant_id for d in ordered}),
+        list({d.seller_id for d in ordered}),
     )
     return {(o.seller_id, o.variant_id, o.condition): o for o in stored}
 

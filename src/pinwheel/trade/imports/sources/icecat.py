@@ -44,6 +44,8 @@ FIELDS = (
 KINDS = {"t": "text", "n": "number", "b": "boolean"}
 MOST_ATTRIBUTES = 300
 FEW_VALUES = 60
+LONGEST = 2_000
+"""Longer texts (lists of compatible models) go to the description, cut short."""
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -149,6 +151,7 @@ def _read(
 ) -> Record | Fault:
     cells = {field: row.values.get(column, "") for field, column in taken.items()}
     key = str(cells["id"]).strip()
+    sku = f"icecat-{key}"
     if not key:
         why = CellUnreadable(
             why="The product has no id. Left out.", why_zh="商品没有编号，未导入。"
@@ -159,7 +162,7 @@ def _read(
     for name, value in row.values.items():
         if not _kind(name) or value in ("", None):
             continue
-        if name in schema.codes:
+        if name in schema.codes and len(str(value)) <= LONGEST:
             attributes[schema.codes[name]] = value
         else:
             rest.append((_code(name).replace("_", " ").capitalize(), value))
@@ -167,7 +170,7 @@ def _read(
     try:
         if cells.get("price", "") != "":
             price = whole(cells["price"])
-            offers = [OfferLine(sku=key, currency=currency, price_minor=price)] if price else []
+            offers = [OfferLine(sku=sku, currency=currency, price_minor=price)] if price else []
     except CellUnreadable as refusal:
         faults.append(fault(row.number, taken["price"], cells["price"], refusal, file))
     gtin = _gtin(file, row.number, cells["ean"], taken["ean"], faults)
@@ -182,7 +185,7 @@ def _read(
             description=_description(str(cells.get("description", "")), rest),
             attributes=attributes,
             media=[{"url": picture}] if options.pictures and picture else [],
-            variants=[catalogue.VariantDraft(sku=key, gtin=gtin)],
+            variants=[catalogue.VariantDraft(sku=sku, gtin=gtin)],
         ),
         category=schema.category,
         offers=offers,
