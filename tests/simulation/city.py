@@ -19,7 +19,6 @@ from pinwheel.kernel.jobs import Worker
 from pinwheel.trade import inventory, orders, payments, pricing
 from pinwheel.trade.inventory import Place, StockCount
 from pinwheel.trade.payments import sandbox
-
 from shop import OWN, Shop, open_shop
 
 METHODS = (
@@ -41,7 +40,7 @@ class Town:
     def __init__(self, db: Database, clock: SetClock, shop: Shop, chance: random.Random) -> None:
         self.db, self.clock, self.shop, self.chance = db, clock, shop, chance
         self.worker = Worker(db)
-        self.received = Counter({v: 100 for v in shop.variants})
+        self.received = Counter(dict.fromkeys(shop.variants, 100))
         self.shipped: Counter[uuid.UUID] = Counter()
         self.counted: Counter[uuid.UUID] = Counter()
         self.told: dict[uuid.UUID, int] = {}  # accepted orders and their totals

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-
 from city import Town
+
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 

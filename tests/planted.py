@@ -1,0 +1,233 @@
+"""Plant known bugs one by one in a copy of the tree and show that the suites catch each.
+
+``python tests/planted.py`` runs all of them; ``python tests/planted.py NAME …`` some. A bug that no test
+notices is printed as SURVIVED and the script ends with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+LEDGER, ORDERS, TOWN = (
+    "tests/ground/ledger",
+    "tests/trade/orders/test_orders.py",
+    "tests/simulation",
+)
+PAYMENTS, KERNEL = "tests/trade/payments", "tests/kernel"
+
+
+class Bug(NamedTuple):
+    """``old`` in ``file`` (below src/pinwheel) becomes ``new``; ``suites`` must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    suites: tuple[str, ...]
+
+
+BUGS = (
+    Bug(
+        "missing lock on balances",
+        "ground/ledger/actions.py",
+        "           order by account_id for update\n",
+        "           order by account_id\n",
+        (LEDGER, ORDERS),
+    ),
+    Bug(
+        "a hold takes no room",
+        "ground/ledger/model.py",
+        "        standing.held += hold.amount\n        plan.move(hold_id, standing.id, 0, hold.amount)\n",
+        "        pass\n",
+        (LEDGER,),
+    ),
+    Bug(
+        "release forgets the balance",
+        "ground/ledger/model.py",
+        "            standing.held -= hold.remaining\n            plan.move(writer, account, 0, -hold.remaining)\n",
+        "            pass\n",
+        (LEDGER,),
+    ),
+    Bug(
+        "a journal is posted twice",
+        "ground/ledger/actions.py",
+        "        if before is not None:\n            answers.append(Posted(before, fresh=False))\n            continue\n        if closed",
+        "        if closed",
+        (LEDGER,),
+    ),
+    Bug(
+        "postings into a closed period",
+        "ground/ledger/actions.py",
+        "if closed_until and journal.posted_at and journal.posted_at <= closed_until:",
+        "if False and closed_until and journal.posted_at:",
+        (LEDGER,),
+    ),
+    Bug(
+        "expiry is not told",
+        "ground/ledger/actions.py",
+        "            for row in due\n        )\n    )\n    return len(due)",
+        "            for row in due[:0]\n        )\n    )\n    return len(due)",
+        (LEDGER,),
+    ),
+    Bug(
+        "lost release when a payment is declined",
+        "trade/orders/actions.py",
+        "    await ledger.release_for(tx, [e.id for e in ended])\n",
+        "",
+        (ORDERS,),
+    ),
+    Bug(
+        "the late payer is kept waiting",
+        "trade/orders/actions.py",
+        "    if late:\n        await revive(",
+        "    if False:\n        await revive(",
+        (ORDERS, TOWN),
+    ),
+    Bug(
+        "a stale quote is charged silently",
+        "trade/orders/stages.py",
+        "if draft.expected and draft.expected != quote_token(draft):",
+        "if draft.expected and False:",
+        (ORDERS,),
+    ),
+    Bug(
+        "repeats are not recognised",
+        "trade/orders/actions.py",
+        "            known = {(r.scope, r.key): r for r in rows}\n",
+        "            known = {}\n",
+        (ORDERS,),
+    ),
+    Bug(
+        "another input under the same key",
+        "trade/orders/actions.py",
+        "elif before.input_hash != draft.asked:",
+        "elif False:",
+        (ORDERS,),
+    ),
+    Bug(
+        "shares forget what was cancelled",
+        "trade/orders/model.py",
+        "return amount * (before + part) // whole - amount * before // whole",
+        "return amount * part // whole",
+        (ORDERS,),
+    ),
+    Bug(
+        "a cancelled part stays reserved",
+        "trade/orders/fulfil.py",
+        "    await ledger.reduce(tx, [(hold_id, q) for hold_id, q in holds if hold_id is not None])\n",
+        "",
+        (ORDERS, TOWN),
+    ),
+    Bug(
+        "cancelling keeps the money",
+        "trade/orders/actions.py",
+        "    if whole:\n        await payments.refund_all(tx, order.id, reason)\n",
+        "    if whole:\n        pass\n",
+        (ORDERS, TOWN),
+    ),
+    Bug(
+        "stock is promised twice in a batch and the loser is told it was sold",
+        "trade/orders/stages.py",
+        "            if isinstance(answer, ledger.Held):\n                line.hold_id = answer.hold_id\n",
+        "            if True:\n                line.hold_id = getattr(answer, 'hold_id', None)\n",
+        (ORDERS, TOWN),
+    ),
+    Bug(
+        "the undo window is not waited for",
+        "trade/orders/fulfil.py",
+        "order.held_until > tx.now",
+        "False",
+        (ORDERS,),
+    ),
+    Bug(
+        "secured is told twice",
+        "trade/payments/fold.py",
+        "if payment.is_secured or payment.is_unwanted",
+        "if payment.is_unwanted",
+        (PAYMENTS, TOWN),
+    ),
+    Bug(
+        "a job's effect outlives its failure",
+        "kernel/jobs.py",
+        "                if not await _delete(tx, job):\n                    return  # another worker finished it\n",
+        "",
+        (KERNEL, TOWN),
+    ),
+    Bug(
+        "one poisonous command fails its neighbours",
+        "kernel/together.py",
+        "        if len(commands) == 1:\n            return [error]\n",
+        "        return [error] * len(commands)\n",
+        (KERNEL, ORDERS),
+    ),
+    Bug(
+        "a closed node keeps its promises",
+        "trade/orders/jobs.py",
+        "        await source_again(tx, event.node)\n",
+        "        pass\n",
+        (ORDERS,),
+    ),
+)
+
+
+def main() -> int:
+    wanted = set(sys.argv[1:])
+    survived = []
+    with tempfile.TemporaryDirectory(prefix="pinwheel-planted-") as folder:
+        copy = Path(folder) / "tree"
+        shutil.copytree(
+            ROOT,
+            copy,
+            ignore=shutil.ignore_patterns(".git", ".venv*", "var", "node_modules", "__pycache__"),
+        )
+        for bug in BUGS:
+            if wanted and bug.name not in wanted:
+                continue
+            began = time.monotonic()
+            caught = plant(copy, bug)
+            verdict = "caught" if caught else "SURVIVED"
+            print(f"{verdict:>8}  {bug.name}  ({time.monotonic() - began:.0f} s)", flush=True)
+            if not caught:
+                survived.append(bug.name)
+    print(f"{len(survived)} survived")
+    return 1 if survived else 0
+
+
+def plant(copy: Path, bug: Bug) -> bool:
+    """Does a suite fail with the bug in?"""
+    file = copy / "src" / "pinwheel" / bug.file
+    sound = file.read_text(encoding="utf-8")
+    if sound.count(bug.old) != 1:
+        raise SystemExit(f"{bug.name}: the place it is planted in has changed ({bug.file})")
+    file.write_text(sound.replace(bug.old, bug.new), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
+    try:
+        for suite in bug.suites:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", suite, "-x", "-q", "-p", "no:cacheprovider"],
+                cwd=copy,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=900,
+                check=False,
+            )
+            if done.returncode == 1:
+                return True
+            if done.returncode not in (0, 1):
+                raise SystemExit(f"{bug.name}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return False
+    finally:
+        file.write_text(sound, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
