@@ -16,6 +16,15 @@ from pinwheel.trade.catalogue.categories import (
     save_categories,
 )
 from pinwheel.trade.catalogue.changes import edit_many, revert
+from pinwheel.trade.catalogue.desk import (
+    CategoryCount,
+    ChangeLine,
+    ChangeSet,
+    category_counts,
+    change_lines,
+    change_set,
+    change_sets,
+)
 from pinwheel.trade.catalogue.identifiers import (
     Gtin,
     GtinAmbiguous,
@@ -102,6 +111,7 @@ __all__ = [
     "BulkEdit",
     "CategoriesChanged",
     "Category",
+    "CategoryCount",
     "CategoryCycle",
     "CategoryDraft",
     "CategoryElsewhere",
@@ -109,7 +119,9 @@ __all__ = [
     "CategoryUnknown",
     "CategoryUnsound",
     "Change",
+    "ChangeLine",
     "ChangeReverted",
+    "ChangeSet",
     "ChangeUnknown",
     "Choice",
     "Conflict",
@@ -149,6 +161,10 @@ __all__ = [
     "archive",
     "attributes",
     "categories",
+    "category_counts",
+    "change_lines",
+    "change_set",
+    "change_sets",
     "duplicates",
     "edit_many",
     "history",
