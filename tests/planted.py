@@ -1,8 +1,7 @@
 """Plant known bugs one by one in a copy of the tree and show that the suites catch each.
 
-``python tests/planted.py`` runs all of them; ``python tests/planted.py NAME …`` some. A bug that no test
-notices is printed as SURVIVED and the script ends with 1.
-"""
+``python tests/planted.py`` runs all of them; ``python tests/planted.py NAME …`` some. A bug
+that no test notices is printed as SURVIVED and the script ends with 1."""
 
 from __future__ import annotations
 

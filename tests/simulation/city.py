@@ -1,5 +1,5 @@
-"""A small town of buyers and operators that act through the public verbs, seeded; and a plain-Python
-auditor that keeps its own count of what must be true."""
+"""A small town of buyers and operators that act through the public verbs, seeded; and a
+plain-Python auditor that keeps its own count of what must be true."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Town:
         for variant in self.shop.variants:
             here = [p for p in places if p.variant_id == variant]
             should = self.received[variant] + self.counted[variant] - self.shipped[variant]
-            assert sum(p.on_hand for p in here) == should, "stock on hand is not what went in and out"
+            assert sum(p.on_hand for p in here) == should, "stock is not what went in and out"
             assert sum(p.reserved for p in here) == open_pieces[variant], "reserved is not promised"
         for order_id, total in self.told.items():
             assert order_id in known, "an accepted order is gone"
@@ -134,9 +134,7 @@ class Town:
 
     async def buy(self) -> None:
         n = self.chance.randint(1, 3)
-        items = tuple(
-            (self.chance.randrange(3), self.chance.randint(1, 6)) for _ in range(n)
-        )
+        items = tuple((self.chance.randrange(3), self.chance.randint(1, 6)) for _ in range(n))
         await self._order(items, self.chance.choice(METHODS), str(self.chance.getrandbits(60)))
 
     async def rush(self) -> None:
@@ -297,7 +295,8 @@ class Town:
 
 
 def _let_jobs_fail(db: Database, chance: random.Random) -> None:
-    """One run in six of what follows a fact raises: inside its transaction, or after its call out."""
+    """One run in six of what follows a fact raises: inside its transaction, or after its call
+    out."""
 
     def unreliable(reaction: Reaction) -> Reaction:
         call = reaction.call

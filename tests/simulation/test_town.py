@@ -1,5 +1,5 @@
-"""Random lives under the clock, every promise after every batch. A failing seed is printed and replays:
-``PINWHEEL_SEED=123 python -m pytest tests/simulation``."""
+"""Random lives under the clock, every promise after every batch. A failing seed is printed and
+replays: ``PINWHEEL_SEED=123 python -m pytest tests/simulation``."""
 
 from __future__ import annotations
 

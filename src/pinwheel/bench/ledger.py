@@ -48,9 +48,10 @@ async def run(stand: Stand, *, seconds: float = 8.0) -> Report:
         await tx.connection.execute(
             "create table bench_balance (id int primary key, balance bigint not null)"
             " with (fillfactor = 40);"
-            "create table bench_transfer (id bigserial primary key, debit int, credit int, amount bigint,"
-            " at timestamptz default now());"
-            f"insert into bench_balance select g, 1000000000 from generate_series(0, {ACCOUNTS - 1}) g"
+            "create table bench_transfer (id bigserial primary key, debit int, credit int,"
+            " amount bigint, at timestamptz default now());"
+            "insert into bench_balance"
+            f" select g, 1000000000 from generate_series(0, {ACCOUNTS - 1}) g"
         )
     before = _cpu(stand)
     one_by_one, rate_single = await _race(seconds, LOCKERS, lambda n: _single(db, n))
@@ -107,7 +108,8 @@ def _single(db: Database, number: int):  # type: ignore[no-untyped-def]
             b = (a + 1) % ACCOUNTS
         async with db.pool.acquire() as connection, connection.transaction():
             await connection.fetch(
-                "select balance from bench_balance where id = any($1::int[]) order by id for update",
+                "select balance from bench_balance where id = any($1::int[])"
+                " order by id for update",
                 [a, b],
             )
             await connection.execute(

@@ -397,12 +397,18 @@ class PaymentDeclined(Refusal):
     """The provider said no: the order ended, nothing was charged, the stock is free again."""
 
     status = 402
-    en = "The payment was declined ({reason}). Nothing was charged; please choose another way to pay."
+    en = (
+        "The payment was declined ({reason}). Nothing was charged; please choose another "
+        "way to pay."
+    )
     zh = "支付未成功（{reason}），未扣款。请选择其他支付方式。"
 
 
 class OrderNotCancellable(Refusal):
-    en = "Order {number} can't be cancelled any more: it is {state}. You can return it once it is there."
+    en = (
+        "Order {number} can't be cancelled any more: it is {state}. You can return it "
+        "once it is there."
+    )
     zh = "订单 {number} 当前状态为 {state}，已无法取消。收到商品后可申请退货。"
 
 
