@@ -78,6 +78,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.orders",
     "pinwheel.growth.community",
     "pinwheel.platform.open",
+    "pinwheel.replay",
 )
 """Every module that keeps an ``invariants.sql``: what the audit proves."""
 

@@ -44,12 +44,23 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--path", help="search: the folder with rated queries")
 
 
+def _replay(parser: argparse.ArgumentParser) -> None:
+    _place(parser)
+    parser.add_argument("source", choices=("olist", "online-retail"), help="the files' layout")
+    parser.add_argument("path", help="the file or folder")
+    parser.add_argument("--minutes", type=int, default=60, help="of the clock, played together")
+    parser.add_argument("--most", type=int, default=200, help="orders in one batch (200)")
+    parser.add_argument("--first-lines", type=int, default=0, help="only so many lines (all)")
+    parser.add_argument("--listing", help="a CSV file to write: every line that is no order")
+
+
 COMMANDS: dict[str, tuple[str, str, Options]] = {
     "run": ("pinwheel.serving:run", "everything in one process: database, web, jobs", _web),
     "serve": ("pinwheel.serving:serve", "web processes on a database of yours", _workers),
     "work": ("pinwheel.serving:work", "jobs on a database of yours", _place),
     "audit": ("pinwheel.auditing:audit", "prove every module's promises", _audit),
     "bench": ("pinwheel.bench.command:bench", "measure, as a ratio to something real", _bench),
+    "replay": ("pinwheel.replay.command:replay", "play a real shop's history", _replay),
     "operator": ("pinwheel.serving:operator", "make somebody an operator", _email),
     "migrate": ("pinwheel.serving:migrate", "bring the database's schema up to date", _place),
 }

@@ -1,0 +1,385 @@
+"""Plays the plan of Online Retail through the verbs, a batch at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import msgspec
+
+from pinwheel.ground import ledger
+from pinwheel.ground.ledger import Journal, Transfer
+from pinwheel.kernel.clock import SetClock
+from pinwheel.kernel.db import Database, Tx
+from pinwheel.kernel.errors import Refusal
+from pinwheel.replay import booking, house, reading, retail
+from pinwheel.replay.house import House, sound
+from pinwheel.replay.model import (
+    NODE,
+    Entry,
+    FileUnfit,
+    Listed,
+    Totals,
+    counted,
+    label,
+    revenue,
+    rounds,
+    run_id,
+    timed_id,
+    to_minor,
+)
+from pinwheel.replay.retail import SOURCE, Booking, Document, Plan, Return, Sale
+from pinwheel.replay.stages import Invoiced
+from pinwheel.trade import catalogue, imports, inventory, marketplace, orders
+from pinwheel.trade.inventory import Place, StockCount
+
+OWN = marketplace.OWN_SELLER_ID
+CURRENCY = "GBP"
+Say = Callable[[str], None]
+
+
+class Shelf(msgspec.Struct, frozen=True):
+    """What the catalogue made of the file's stock codes."""
+
+    variants: dict[str, uuid.UUID]
+    offers: dict[str, uuid.UUID]
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """What was played, and what the file itself sums up to."""
+
+    run: uuid.UUID
+    control: Totals
+    facts: dict[str, int | float | str]
+
+
+class _Batch(msgspec.Struct):
+    """What one transaction books beside the orders."""
+
+    entries: list[Entry] = []
+    listed: list[Listed] = []
+    journals: list[Journal] = []
+
+
+async def play(
+    whole: Database,
+    path: Path,
+    say: Say,
+    *,
+    minutes: int = 60,
+    most: int = 200,
+    first_lines: int = 0,
+) -> Played:
+    """The whole file at ``path`` (or its ``first_lines``), from where an earlier run got to.
+
+    Orders of the same ``minutes`` of the clock are played together, ``most`` at once."""
+    lines = reading.retail_lines(path, first_lines)
+    if not lines:
+        raise FileUnfit(file=path.name, why="it has no lines", why_zh="没有数据行")
+    run = run_id(SOURCE, f"{reading.digest(path)}:{first_lines}")
+    clock = SetClock(house.start_of(min(li.at for li in lines)))
+    player = House(whole, clock, f"replay:{SOURCE}")
+    say(f"{len(lines)} lines read / 已读取 {len(lines)} 行")
+    await _import(whole, clock, path, say)
+    async with whole.reading() as tx:
+        skus = await catalogue.skus(tx, {li.code for li in lines})
+    plan = retail.plan(lines, skus.keys(), run)
+    begun = booking.Run(id=run, source=SOURCE, label=path.name, currency=CURRENCY,
+                        minutes=minutes, most=most)  # fmt: skip
+    shelf, done = await _stock(player, begun, plan, skus)
+    batches = retail.batches(plan.documents, minutes=done.minutes, most=done.most)
+    day = clock.now().date()
+    for number in range(done.position, len(batches)):
+        batch = batches[number]
+        at = max(clock.now(), batch[0].at)
+        if at.date() != day:
+            await player.run_jobs()
+            day = at.date()
+        clock.set(at)
+        await _play(player, run, shelf, batch, number)
+        if number % 200 == 199:
+            say(f"  {at:%Y-%m-%d}  {number + 1} / {len(batches)} batches / 批")
+    await _end(player, run, plan, lines[-1].at)
+    return Played(run=run, control=_control(lines), facts=_facts(lines))
+
+
+def _control(lines: Sequence[retail.Line]) -> Totals:
+    exact = sum((li.amount for li in lines), Decimal(0))
+    return Totals(sum(li.quantity for li in lines), to_minor(exact))
+
+
+def _facts(lines: Sequence[retail.Line]) -> dict[str, int | float | str]:
+    return {
+        "lines": len(lines),
+        "invoices": len({li.invoice for li in lines}),
+        "stock_codes": len({li.code for li in lines}),
+        "customers": len({li.customer for li in lines} - {""}),
+        "lines_without_customer": sum(not li.customer for li in lines),
+    }
+
+
+async def _import(whole: Database, clock: SetClock, path: Path, say: Say) -> None:
+    """The catalogue, before the first order. Everything reacts: the goods can be found."""
+    past = Database(whole.pool, clock=clock, reactions=whole.reactions, cell=whole.cell)
+    report = await imports.run(past, SOURCE, path, actor=f"replay:{SOURCE}")
+    say(report.lines("en")[0])
+
+
+async def _stock(
+    player: House, begun: booking.Run, plan: Plan, skus: dict[str, catalogue.Sku]
+) -> tuple[Shelf, booking.Progress]:
+    """Offers at their first price, and all the pieces that will leave."""
+    firsts: dict[str, int] = {}
+    for document in plan.documents:
+        for sale in document.sales:
+            for asked in sale.asked:
+                firsts.setdefault(asked.code, asked.unit_minor)
+    variants = {code: sku.variant_id for code, sku in skus.items()}
+    async with player.db.transaction(actor=player.actor) as tx:
+        countries = {s.country for d in plan.documents for s in d.sales}
+        await house.furnish(tx, CURRENCY, sorted(countries))
+        await house.publish(tx, [skus[code].product_id for code in firsts])
+        offers = await house.offers_of(
+            tx, [(variants[code], OWN, price) for code, price in firsts.items()], CURRENCY
+        )
+        needed = [(variants[c], OWN, pieces) for c, pieces in plan.needed.items() if pieces]
+        await house.receive(tx, begun.id, needed)
+        await inventory.open_positions(tx, [Place(OWN, NODE, variants[code]) for code in skus])
+        done = await booking.begin(tx, begun)
+    return Shelf(variants, {code: offers[variants[code], OWN] for code in firsts}), done
+
+
+async def _play(
+    player: House, run: uuid.UUID, shelf: Shelf, batch: Sequence[Document], number: int
+) -> None:
+    sales = [sale for document in batch for sale in document.sales]
+    refused = await _place(player, run, shelf, sales) if sales else {}
+    async with player.db.transaction(actor=player.actor) as tx:
+        made = _Batch(listed=[one for document in batch for one in document.listed])
+        standing = [s for s in sales if s.id not in refused]
+        await _send(tx, standing)
+        made.entries += [s.entry() for s in standing]
+        bookings = [(d, d.bookings) for d in batch]
+        bookings += _instead(made, batch, refused)
+        for document in batch:
+            bookings.append((document, await _take_back(tx, made, document)))
+        for document, booked in bookings:
+            await _book(tx, made, run, shelf, document, booked)
+        for answer in await ledger.post(tx, made.journals):
+            sound(answer, "adjustments")
+        await booking.enter(tx, run, made.entries)
+        await booking.list_lines(tx, run, made.listed)
+        await booking.reach(tx, run, number + 1)
+
+
+async def _place(
+    player: House, run: uuid.UUID, shelf: Shelf, sales: Sequence[Sale]
+) -> dict[uuid.UUID, Refusal]:
+    player.prices.invoices = {
+        sale.id: [Invoiced(shelf.offers[a.code], a.quantity, a.unit_minor) for a in sale.asked]
+        for sale in sales
+    }
+    return await player.place(
+        [
+            house.draft(
+                sale.id,
+                [orders.Item(shelf.offers[a.code], a.quantity) for a in sale.asked],
+                currency=CURRENCY,
+                country=sale.country,
+                person_id=sale.person_id,
+                tenders=[orders.Tender("sandbox", "tok_ok")],
+                scope=f"replay:{run}",
+                key=sale.reference,
+            )
+            for sale in sales
+        ]
+    )
+
+
+async def _send(tx: Tx, sales: Sequence[Sale]) -> None:
+    """Sent and delivered at once: the file tells nothing of either."""
+    sendings = [
+        orders.Sending(
+            order_id=sale.id,
+            shipment_id=uuid.uuid5(sale.id, "parcel"),
+            carrier="replay",
+            tracking=sale.reference,
+        )
+        for sale in sales
+    ]
+    if sendings:
+        await orders.deliver_parcels(tx, await house.ship(tx, sendings))
+
+
+def _instead(
+    made: _Batch, batch: Sequence[Document], refused: dict[uuid.UUID, Refusal]
+) -> list[tuple[Document, list[Booking]]]:
+    """The lines of an order that was refused, as adjustments with the refusal as the reason."""
+    found = []
+    for document in batch:
+        bookings: list[Booking] = []
+        for sale in document.sales:
+            refusal = refused.get(sale.id)
+            if refusal is None:
+                continue
+            reason = f"refused:{refusal.code}"
+            bookings += [_refused(line, reason) for line in sale.sources]
+            made.listed += [
+                Listed(
+                    number=line.number,
+                    reference=line.invoice,
+                    code=line.code,
+                    description=line.description,
+                    quantity=line.quantity,
+                    amount=line.amount,
+                    reason=reason,
+                    booked="adjustment",
+                )
+                for line in sale.sources
+            ]
+        found.append((document, bookings))
+    return found
+
+
+def _refused(line: retail.Line, reason: str) -> Booking:
+    amount = to_minor(line.price) * line.quantity
+    return Booking("adjustment", "REFUSED", line.quantity, amount, line, reason)
+
+
+async def _take_back(tx: Tx, made: _Batch, document: Document) -> list[Booking]:
+    """Returns against the orders that there are; against one that was refused, an adjustment."""
+    instead: list[Booking] = []
+    for turn in rounds([r.order_id for r in document.returns]):
+        some = [document.returns[position] for position in turn]
+        answers = await orders.take_back(
+            tx,
+            [
+                orders.TakenBack(
+                    order_id=one.order_id,
+                    key=one.reference,
+                    parts=[orders.Back(p.line, p.quantity, p.refund_minor) for p in one.parts],
+                    reason=f"credit note {one.reference}",
+                )
+                for one in some
+            ],
+        )
+        for one, answer in zip(some, answers, strict=True):
+            if not isinstance(answer, Refusal):
+                made.entries.append(one.entry())
+            else:
+                instead += _unreturned(document, one, answer)
+    return instead
+
+
+def _unreturned(document: Document, one: Return, refusal: Refusal) -> list[Booking]:
+    line = retail.Line(0, document.invoice, "", "", 0, document.at, Decimal(0), "", "")
+    return [
+        Booking("return", p.code, -p.quantity, -p.refund_minor, line, f"refused:{refusal.code}")
+        for p in one.parts
+    ]
+
+
+async def _book(
+    tx: Tx,
+    made: _Batch,
+    run: uuid.UUID,
+    shelf: Shelf,
+    document: Document,
+    bookings: Sequence[Booking],
+) -> None:
+    """Adjustments and returns without an order as journals, stock corrections by their verb."""
+    for what in ("adjustment", "return", "count"):
+        mine = [b for b in bookings if b.what == what]
+        if not any(b.quantity or b.amount_minor for b in mine):
+            continue
+        key = f"{what}:refused" if mine[0].reason.startswith("refused:") else what
+        document_id = timed_id(document.at, run, key, document.invoice)
+        if what == "count":
+            await _correct(tx, shelf, document_id, mine)
+        else:
+            made.journals.append(_journal(shelf, document_id, document, what, mine))
+        made.entries.append(
+            Entry(
+                document_id=document_id,
+                key=key,
+                kind=what,
+                reference=document.invoice,
+                lines=len({b.line.number for b in mine}),
+                units=sum(b.quantity for b in mine),
+                revenue_minor=sum(b.amount_minor for b in mine),
+            )
+        )
+
+
+def _journal(
+    shelf: Shelf,
+    document_id: uuid.UUID,
+    document: Document,
+    what: str,
+    bookings: Sequence[Booking],
+) -> Journal:
+    transfers: list[Transfer] = []
+    for one in bookings:
+        account = one.code if what == "adjustment" else "RETURNS"
+        transfers += revenue(account, one.amount_minor, CURRENCY)
+        if what == "adjustment":
+            transfers += counted(one.code, one.quantity)
+        else:
+            place = Place(OWN, NODE, shelf.variants[one.code])
+            transfers.append(inventory.came_back(place, -one.quantity, sellable=True))
+    return Journal(
+        document_kind=what,
+        document_id=document_id,
+        key=what,
+        reason=", ".join(sorted({f"{label(b.code)}: {b.reason}" for b in bookings}))[:200],
+        transfers=tuple(transfers),
+    )
+
+
+async def _correct(
+    tx: Tx, shelf: Shelf, document_id: uuid.UUID, bookings: Sequence[Booking]
+) -> None:
+    pieces: dict[str, int] = {}
+    for one in bookings:
+        pieces[one.code] = pieces.get(one.code, 0) + one.quantity
+    counts = [
+        StockCount(Place(OWN, NODE, shelf.variants[code]), quantity)
+        for code, quantity in sorted(pieces.items())
+        if quantity
+    ]
+    if not counts:
+        return
+    reason = bookings[0].line.description or "stock correction"
+    for answer in await inventory.adjust(tx, counts, document_id=document_id, reason=reason):
+        sound(answer, f"stock correction {bookings[0].line.invoice}")
+
+
+async def _end(player: House, run: uuid.UUID, plan: Plan, last: dt.datetime) -> None:
+    """What whole minor units left of the exact sum, in one journal; then the last jobs."""
+    player.clock.set(max(player.clock.now(), last))
+    left = int(plan.rounding.quantize(Decimal(1), ROUND_HALF_UP))
+    async with player.db.transaction(actor=player.actor) as tx:
+        if left:
+            journal = Journal(
+                document_kind="adjustment",
+                document_id=uuid.uuid5(run, "rounding"),
+                key="rounding",
+                reason="parts of a minor unit, summed up",
+                transfers=tuple(revenue("ROUNDING", left, CURRENCY)),
+            )
+            sound((await ledger.post(tx, [journal]))[0], "rounding")
+            entry = Entry(
+                document_id=journal.document_id,
+                key="rounding",
+                kind="adjustment",
+                reference="",
+                lines=0,
+                units=0,
+                revenue_minor=left,
+            )
+            await booking.enter(tx, run, [entry])
+        await booking.finish(tx, run)
+    await player.run_jobs()
