@@ -40,7 +40,7 @@ def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
         "PINWHEEL_LOG_LEVEL": "error",
     }
     made = House(tmp_path / "var", port, "operator", "ann@example.com", **settings)
-    assert made.process.wait(60) == 0, made.process.communicate()[0]
+    assert made.process.wait(60) == 0, made.said()
     house = House(tmp_path / "var", port, "serve", **settings)
     house.wait_until_ready()
     run = subprocess.run(

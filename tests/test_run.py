@@ -23,6 +23,8 @@ class House:
 
     def __init__(self, data: Path, port: int, *command: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        data.mkdir(exist_ok=True)
+        self.out = data / f"out-{port}-{command[0]}.log"  # a pipe that nobody reads would fill up
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pinwheel.cli", *command],
             env={
@@ -32,9 +34,8 @@ class House:
                 "PINWHEEL_DEMONSTRATION": "false",
                 **environment,
             },
-            stdout=subprocess.PIPE,
+            stdout=self.out.open("wb"),
             stderr=subprocess.STDOUT,
-            text=True,
             preexec_fn=world.die_with_parent,
         )
 
@@ -47,11 +48,15 @@ class House:
             except httpx2.TransportError:
                 time.sleep(0.1)
         self.process.kill()
-        raise AssertionError(self.process.communicate()[0])
+        raise AssertionError(self.said())
 
     def end(self, sign: signal.Signals) -> str:
         self.process.send_signal(sign)
-        return self.process.communicate(timeout=40)[0]
+        return self.said()
+
+    def said(self) -> str:
+        self.process.wait(40)
+        return self.out.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ def test_a_worker_process_stops_cleanly(url: str, data: Path, port: int) -> None
 
 def test_serving_without_a_database_says_what_to_do(data: Path, port: int) -> None:
     house = House(data, port, "serve")
-    out = house.process.communicate(timeout=40)[0]
+    out = house.said()
     assert house.process.returncode == 1
     assert "PINWHEEL_DATABASE_URL" in out
 
@@ -120,5 +125,5 @@ def test_the_first_operator_is_made_on_the_command_line(url: str, data: Path, po
         data, port, "operator", "ann@example.com",
         PINWHEEL_DATABASE_URL=url, PINWHEEL_OPERATOR_PASSWORD="correct horse battery",
     )  # fmt: skip
-    out = house.process.communicate(timeout=40)[0]
+    out = house.said()
     assert (house.process.returncode, "ann@example.com" in out) == (0, True), out

@@ -90,7 +90,9 @@ class Answers:
         self, data: Any, status: int, headers: Headers, kind: str = "application/json"
     ) -> Ready:
         headers.append((b"cache-control", b"no-store"))
-        body = b"" if status == 204 else msgspec.json.encode(data)
+        if status == 204:
+            return Ready(status_code=204, headers=headers)
+        body = msgspec.json.encode(data)
         return Ready(body=body, media_type=kind, status_code=status, headers=headers)
 
     def page(

@@ -157,7 +157,7 @@ def _responses(route: Route, known: dict[str, Any]) -> dict[str, Any]:
     status = route.status
     if kind is type(None) and typing.get_origin(route.answer) is See:
         status = 204
-    elif kind is not None:
+    elif kind is not None and status != 204:
         good["content"] = {"application/json": {"schema": known[_name(kind)]}}
     elif route.answer is See:
         status = 204
