@@ -26,15 +26,21 @@ from pinwheel.kernel.web import Edge, routes_of
 from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
 from pinwheel.trade import orders, payments
+from pinwheel.trade.catalogue import jobs as catalogue_jobs
+from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.orders import cart_jobs, cart_web, one_click_jobs, one_click_web
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import jobs as payments_jobs
+from pinwheel.trade.pricing import jobs as pricing_jobs
 
 JOBS: tuple[ModuleType, ...] = (
     upkeep,
     identity_jobs,
     ledger_jobs,
+    catalogue_jobs,
+    pricing_jobs,
+    marketplace_jobs,
     payments_jobs,
     orders_jobs,
     cart_jobs,
