@@ -34,7 +34,6 @@ from pinwheel.trade.catalogue.refusals import (
 from pinwheel.trade.catalogue.schema import Schema, checked_all, missing
 from pinwheel.trade.catalogue.writing import Item, locked, schemas, write
 
-
 NAMELESS = "product"
 """The address of a title without a letter that could stand in one."""
 
