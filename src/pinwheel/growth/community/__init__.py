@@ -9,6 +9,7 @@ for it is shown; every doubt keeps its reasons and is decided by a person; few r
 less; whoever is erased takes their words with them.
 """
 
+from pinwheel.growth.community.asking import answer, ask, withdraw_words
 from pinwheel.growth.community.erasing import export, forget_people
 from pinwheel.growth.community.model import (
     AlreadyReviewed,
@@ -43,7 +44,6 @@ from pinwheel.growth.community.queries import (
     ratings_of,
     reviews_of,
 )
-from pinwheel.growth.community.questions import answer, ask, withdraw_words
 from pinwheel.growth.community.reviews import (
     edit_review,
     reply,

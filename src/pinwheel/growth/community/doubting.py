@@ -57,7 +57,7 @@ async def signals_around(
                coalesce((select jsonb_agg(jsonb_build_array(f.id, f.title || ' ' || f.body))
                   from (select r.id, r.title, r.body from community.review r
                          where r.cell = $1 and r.bands && $7::bigint[] and r.person_id <> $2
-                         limit 20) f), '[]') as likely
+                           and r.state = 'published' limit 20) f), '[]') as likely
         """,
         tx.cell,
         person_id,

@@ -4,10 +4,9 @@ Two people who review one product within three days are a pair there. By chance 
 the share ``q`` of active reviewers who reviewed the product in that time, so sharing it is a
 surprise of ``-ln q``. Surprises add up over *unrelated* products only: of each seller the one most
 surprising product counts, since a seller's regulars and a series' readers share tastes, not orders.
-A pair is suspicious when it shares products of at least three sellers and its surprise exceeds what
-chance allows over all pairs and all choices (a union bound at level ``LEVEL``). Suspicious pairs
-that hang together are a ring from three accounts on; an account belongs to it by at least two such
-pairs. The idea of measuring a group by how its members' reviews coincide in products and time is
+A pair is tied when it shares products of at least three sellers and its surprise exceeds what chance
+allows over all pairs and all choices (a union bound: ``LEVEL`` such pairs by chance in all). One
+false pair is no ring: three accounts at least hang together, each by two ties or more. The idea of measuring a group by how its members' reviews coincide in products and time is
 that of Mukherjee, Liu and Glance (2012).
 """
 
@@ -25,7 +24,7 @@ import msgspec
 WINDOW = dt.timedelta(days=3)
 LEAST_SELLERS = 3
 LEAST_MEMBERS = 3
-LEVEL = 0.01
+LEVEL = 1.0
 CROWD = 150
 """A product that so many review within the window says nothing about two of them."""
 

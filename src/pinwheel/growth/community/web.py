@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pinwheel.growth.community import moderation, queries, questions, reviews
+from pinwheel.growth.community import asking, moderation, queries, reviews
 from pinwheel.growth.community.model import (
     AlreadyReviewed,
     Author,
@@ -183,9 +183,7 @@ async def product_questions(
 @post(f"{PRODUCT}/questions", tags=TAGS, once=True, limits=WRITING, status=201)
 async def ask(call: Call, tx: Tx, product_id: uuid.UUID, data: NewWords) -> Answer[Written]:
     """Ask about a product."""
-    written = await questions.ask(
-        tx, call.caller.person(), product_id, data.words, author=data.author
-    )
+    written = await asking.ask(tx, call.caller.person(), product_id, data.words, author=data.author)
     return Answer(written, status=201)
 
 
@@ -199,7 +197,7 @@ async def ask(call: Call, tx: Tx, product_id: uuid.UUID, data: NewWords) -> Answ
 )
 async def answer(call: Call, tx: Tx, question_id: uuid.UUID, data: NewWords) -> Answer[Written]:
     """Answer, as somebody who has received the product, or for the shop with the right to."""
-    written = await questions.answer(
+    written = await asking.answer(
         tx,
         call.caller.person(),
         question_id,
@@ -213,7 +211,7 @@ async def answer(call: Call, tx: Tx, question_id: uuid.UUID, data: NewWords) -> 
 @delete("/api/v1/words/{subject_id:uuid}", tags=TAGS)
 async def withdraw_words(call: Call, tx: Tx, subject_id: uuid.UUID) -> Answer[Count]:
     """Take one's question or answer away."""
-    await questions.withdraw_words(tx, call.caller.person(), subject_id)
+    await asking.withdraw_words(tx, call.caller.person(), subject_id)
     return Answer(Count(1))
 
 
