@@ -4,10 +4,12 @@ Two people who review one product within three days are a pair there. By chance 
 the share ``q`` of active reviewers who reviewed the product in that time, so sharing it is a
 surprise of ``-ln q``. Surprises add up over *unrelated* products only: of each seller the one most
 surprising product counts, since a seller's regulars and a series' readers share tastes, not orders.
-A pair is tied when it shares products of at least three sellers and its surprise exceeds what chance
-allows over all pairs and all choices (a union bound: ``LEVEL`` such pairs by chance in all). One
-false pair is no ring: three accounts at least hang together, each by two ties or more. The idea of measuring a group by how its members' reviews coincide in products and time is
-that of Mukherjee, Liu and Glance (2012).
+A pair is tied when it shares products of at least three sellers and its surprise exceeds what
+chance allows over all pairs and all choices (a union bound: ``LEVEL`` such pairs by chance in all).
+One false pair is no ring: three accounts at least hang together, each by two ties or more.
+
+The idea of measuring a group by how its members' reviews coincide in products and time is that of
+Mukherjee, Liu and Glance (2012).
 """
 
 from __future__ import annotations
