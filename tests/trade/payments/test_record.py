@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import random
 import uuid
@@ -347,14 +346,23 @@ async def test_outcomes_recorded_at_once_from_two_sides(till: Till, db: Database
     """The direct answer and the webhook arrive together: one of them waits, one counts."""
     started = await till.start(*(till.new() for _ in range(20)))
     words = await payments.charge(db, started)
-    await asyncio.gather(*(
-        db.attempt(lambda tx, order=order: payments.record(tx, order))
-        for order in (words, words[::-1], words)
-    ))  # fmt: skip
+    await till.both_at_once(
+        lambda tx: payments.record(tx, words), lambda tx: payments.record(tx, words[::-1])
+    )
     assert await till.clearing() == 20_000
     for payment in started:
         assert await till.told(payment.order_id) == ["payment_secured"]
     await till.healthy()
+
+
+async def test_an_end_is_not_reopened(till: Till, db: Database) -> None:
+    """Late news that it is under way, or that nobody knows, after it has failed."""
+    (paid,) = await till.pay(till.new("tok_declined"))
+    late = Outcome(payment_id=paid.id, state="needs_action", action_url="/late")
+    for word in (late, Outcome(payment_id=paid.id, state="unknown")):
+        await record(db, word)
+        assert await till.now(paid) == paid
+    assert await till.told(paid.order_id) == ["payment_failed"]
 
 
 async def test_the_wrong_currency_is_left_out(till: Till, db: Database) -> None:

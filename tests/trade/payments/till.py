@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pinwheel.ground import ledger
 from pinwheel.kernel import audit
 from pinwheel.kernel.clock import new_id
-from pinwheel.kernel.db import Database
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.trade import payments
 from pinwheel.trade.payments.model import NewPayment, Payment
+
+Verb = Callable[[Tx], Awaitable[Any]]
 
 
 class Till:
@@ -75,6 +79,18 @@ class Till:
 
     async def deposits(self, currency: str = "CNY") -> int:
         return await self.balance(payments.deposits(currency))
+
+    async def both_at_once(self, first: Verb, second: Verb) -> tuple[Any, Any]:
+        """``second`` begins while ``first`` is done but not committed: it must wait or be done."""
+        async with self.db.transaction() as tx:
+            one = await first(tx)
+            other = asyncio.create_task(self.db.attempt(second))
+            while not other.done() and not await self.db.pool.fetchval(
+                "select count(*) from pg_stat_activity"
+                " where datname = current_database() and wait_event_type = 'Lock'"
+            ):
+                pass
+        return one, await other
 
     async def healthy(self) -> None:
         checks = await audit.run(self.db, ["pinwheel.trade.payments", "pinwheel.ground.ledger"])
