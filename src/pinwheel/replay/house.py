@@ -131,12 +131,12 @@ def draft(
     )
 
 
-async def furnish(tx: Tx, currency: str, countries: Sequence[str]) -> None:
+async def furnish(tx: Tx, currency: str, home: str, countries: Sequence[str]) -> None:
     """The market, a rate of nothing for prices that are what was paid, and a place for stock."""
     code = MARKETS[currency]
     names = {"en": f"Replayed history ({currency})", "zh-CN": f"历史重放（{currency}）"}
     [market] = await pricing.save_markets(
-        tx, [pricing.Market(code, names, currency, sorted(countries), True, "en")]
+        tx, [pricing.Market(code, names, currency, [home], True, "en")]
     )
     sound(market, f"market {code}")
     for rate in await pricing.set_tax_rates(

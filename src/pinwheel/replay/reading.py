@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def retail_lines(path: Path, most: int = 0) -> list[Line]:
                 " ".join(_text(description).split()),
                 int(quantity),
                 _instant(at),
-                Decimal(repr(price)) if isinstance(price, float) else Decimal(str(price)),
+                _price(price),
                 _whole(customer),
                 _text(country),
             )
@@ -123,6 +124,13 @@ def _whole(value: Any) -> str:
     return text.removesuffix(".0") if text.lower() != "nan" else ""
 
 
+@lru_cache(maxsize=1 << 16)
+def _price(value: Any) -> Decimal:
+    """Exactly what the file says: the shortest decimal that is this float."""
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value))
+
+
+@lru_cache(maxsize=1 << 16)
 def _instant(value: Any) -> dt.datetime:
     """A time of the file, taken as UTC: the file names no zone."""
     if isinstance(value, dt.datetime):

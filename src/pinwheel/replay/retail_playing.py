@@ -39,6 +39,7 @@ from pinwheel.trade.inventory import Place, StockCount
 OWN = marketplace.OWN_SELLER_ID
 CURRENCY = "GBP"
 Say = Callable[[str], None]
+Booked = tuple[Document, list[Booking]]
 
 
 class Shelf(msgspec.Struct, frozen=True):
@@ -140,7 +141,7 @@ async def _stock(
     variants = {code: sku.variant_id for code, sku in skus.items()}
     async with player.db.transaction(actor=player.actor) as tx:
         countries = {s.country for d in plan.documents for s in d.sales}
-        await house.furnish(tx, CURRENCY, sorted(countries))
+        await house.furnish(tx, CURRENCY, "GB", sorted(countries))
         await house.publish(tx, [skus[code].product_id for code in firsts])
         offers = await house.offers_of(
             tx, [(variants[code], OWN, price) for code, price in firsts.items()], CURRENCY
@@ -162,12 +163,12 @@ async def _play(
         standing = [s for s in sales if s.id not in refused]
         await _send(tx, standing)
         made.entries += [s.entry() for s in standing]
-        bookings = [(d, d.bookings) for d in batch]
+        bookings: list[Booked] = [(d, d.bookings) for d in batch]
         bookings += _instead(made, batch, refused)
-        for document in batch:
-            bookings.append((document, await _take_back(tx, made, document)))
+        bookings += await _take_back(tx, made, batch)
         for document, booked in bookings:
-            await _book(tx, made, run, shelf, document, booked)
+            _book(made, run, shelf, document, booked)
+        await _correct(tx, made, run, shelf, bookings)
         for answer in await ledger.post(tx, made.journals):
             sound(answer, "adjustments")
         await booking.enter(tx, run, made.entries)
@@ -186,7 +187,7 @@ async def _place(
         [
             house.draft(
                 sale.id,
-                [orders.Item(shelf.offers[a.code], a.quantity) for a in sale.asked],
+                _items(shelf, sale),
                 currency=CURRENCY,
                 country=sale.country,
                 person_id=sale.person_id,
@@ -197,6 +198,14 @@ async def _place(
             for sale in sales
         ]
     )
+
+
+def _items(shelf: Shelf, sale: Sale) -> list[orders.Item]:
+    """One item a code; the price step tells its prices apart."""
+    wanted: dict[str, int] = {}
+    for asked in sale.asked:
+        wanted[asked.code] = wanted.get(asked.code, 0) + asked.quantity
+    return [orders.Item(shelf.offers[code], quantity) for code, quantity in wanted.items()]
 
 
 async def _send(tx: Tx, sales: Sequence[Sale]) -> None:
@@ -216,9 +225,9 @@ async def _send(tx: Tx, sales: Sequence[Sale]) -> None:
 
 def _instead(
     made: _Batch, batch: Sequence[Document], refused: dict[uuid.UUID, Refusal]
-) -> list[tuple[Document, list[Booking]]]:
+) -> list[Booked]:
     """The lines of an order that was refused, as adjustments with the refusal as the reason."""
-    found = []
+    found: list[Booked] = []
     for document in batch:
         bookings: list[Booking] = []
         for sale in document.sales:
@@ -249,11 +258,12 @@ def _refused(line: retail.Line, reason: str) -> Booking:
     return Booking("adjustment", "REFUSED", line.quantity, amount, line, reason)
 
 
-async def _take_back(tx: Tx, made: _Batch, document: Document) -> list[Booking]:
+async def _take_back(tx: Tx, made: _Batch, batch: Sequence[Document]) -> list[Booked]:
     """Returns against the orders that there are; against one that was refused, an adjustment."""
-    instead: list[Booking] = []
-    for turn in rounds([r.order_id for r in document.returns]):
-        some = [document.returns[position] for position in turn]
+    pairs = [(document, one) for document in batch for one in document.returns]
+    instead: dict[str, Booked] = {}
+    for turn in rounds([one.order_id for _, one in pairs]):
+        some = [pairs[position] for position in turn]
         answers = await orders.take_back(
             tx,
             [
@@ -263,15 +273,16 @@ async def _take_back(tx: Tx, made: _Batch, document: Document) -> list[Booking]:
                     parts=[orders.Back(p.line, p.quantity, p.refund_minor) for p in one.parts],
                     reason=f"credit note {one.reference}",
                 )
-                for one in some
+                for _, one in some
             ],
         )
-        for one, answer in zip(some, answers, strict=True):
+        for (document, one), answer in zip(some, answers, strict=True):
             if not isinstance(answer, Refusal):
                 made.entries.append(one.entry())
-            else:
-                instead += _unreturned(document, one, answer)
-    return instead
+                continue
+            kept = instead.setdefault(document.invoice, (document, []))
+            kept[1].extend(_unreturned(document, one, answer))
+    return list(instead.values())
 
 
 def _unreturned(document: Document, one: Return, refusal: Refusal) -> list[Booking]:
@@ -282,44 +293,40 @@ def _unreturned(document: Document, one: Return, refusal: Refusal) -> list[Booki
     ]
 
 
-async def _book(
-    tx: Tx,
+def _book(
     made: _Batch,
     run: uuid.UUID,
     shelf: Shelf,
     document: Document,
     bookings: Sequence[Booking],
 ) -> None:
-    """Adjustments and returns without an order as journals, stock corrections by their verb."""
-    for what in ("adjustment", "return", "count"):
+    """Adjustments, and returns of what was bought before the file begins, as journals."""
+    for what in ("adjustment", "return"):
         mine = [b for b in bookings if b.what == what]
         if not any(b.quantity or b.amount_minor for b in mine):
             continue
         key = f"{what}:refused" if mine[0].reason.startswith("refused:") else what
         document_id = timed_id(document.at, run, key, document.invoice)
-        if what == "count":
-            await _correct(tx, shelf, document_id, mine)
-        else:
-            made.journals.append(_journal(shelf, document_id, document, what, mine))
-        made.entries.append(
-            Entry(
-                document_id=document_id,
-                key=key,
-                kind=what,
-                reference=document.invoice,
-                lines=len({b.line.number for b in mine}),
-                units=sum(b.quantity for b in mine),
-                revenue_minor=sum(b.amount_minor for b in mine),
-            )
-        )
+        made.journals.append(_journal(shelf, document_id, what, mine))
+        made.entries.append(_entry(document_id, key, what, document, mine))
+
+
+def _entry(
+    document_id: uuid.UUID, key: str, kind: str, document: Document, bookings: Sequence[Booking]
+) -> Entry:
+    return Entry(
+        document_id=document_id,
+        key=key,
+        kind=kind,
+        reference=document.invoice,
+        lines=len({b.line.number for b in bookings}),
+        units=sum(b.quantity for b in bookings),
+        revenue_minor=sum(b.amount_minor for b in bookings),
+    )
 
 
 def _journal(
-    shelf: Shelf,
-    document_id: uuid.UUID,
-    document: Document,
-    what: str,
-    bookings: Sequence[Booking],
+    shelf: Shelf, document_id: uuid.UUID, what: str, bookings: Sequence[Booking]
 ) -> Journal:
     transfers: list[Transfer] = []
     for one in bookings:
@@ -340,21 +347,34 @@ def _journal(
 
 
 async def _correct(
-    tx: Tx, shelf: Shelf, document_id: uuid.UUID, bookings: Sequence[Booking]
+    tx: Tx, made: _Batch, run: uuid.UUID, shelf: Shelf, bookings: Sequence[Booked]
 ) -> None:
-    pieces: dict[str, int] = {}
-    for one in bookings:
-        pieces[one.code] = pieces.get(one.code, 0) + one.quantity
-    counts = [
-        StockCount(Place(OWN, NODE, shelf.variants[code]), quantity)
-        for code, quantity in sorted(pieces.items())
-        if quantity
-    ]
+    """The stock corrections of a batch are one count, under its first invoice."""
+    counts = [(d, [b for b in booked if b.what == "count"]) for d, booked in bookings]
+    counts = [(d, mine) for d, mine in counts if mine]
     if not counts:
         return
-    reason = bookings[0].line.description or "stock correction"
-    for answer in await inventory.adjust(tx, counts, document_id=document_id, reason=reason):
-        sound(answer, f"stock correction {bookings[0].line.invoice}")
+    first = counts[0][0]
+    document_id = timed_id(first.at, run, "count", first.invoice)
+    pieces: dict[str, int] = {}
+    for document, mine in counts:
+        made.entries.append(
+            _entry(document_id, f"count:{document.invoice}", "count", document, mine)
+        )
+        for one in mine:
+            pieces[one.code] = pieces.get(one.code, 0) + one.quantity
+    answers = await inventory.adjust(
+        tx,
+        [
+            StockCount(Place(OWN, NODE, shelf.variants[code]), quantity)
+            for code, quantity in sorted(pieces.items())
+            if quantity
+        ],
+        document_id=document_id,
+        reason=", ".join(sorted({b.line.description for _, mine in counts for b in mine}))[:200],
+    )
+    for answer in answers:
+        sound(answer, f"stock correction {first.invoice}")
 
 
 async def _end(player: House, run: uuid.UUID, plan: Plan, last: dt.datetime) -> None:

@@ -15,7 +15,7 @@ from pinwheel.ground.ledger import Account, Journal, Transfer
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import inventory, payments
-from pinwheel.trade.marketplace import OWN_SELLER_ID
+from pinwheel.trade.marketplace import OUTLET_SELLER_ID, OWN_SELLER_ID
 from pinwheel.trade.orders.actions import give_money_back, locked
 from pinwheel.trade.orders.model import (
     LinesCancelled,
@@ -35,6 +35,8 @@ def sales(seller_id: uuid.UUID, currency: str) -> Account:
     """What selling brings, without tax: the shop's own income, or what is owed to a seller."""
     if seller_id == OWN_SELLER_ID:
         return Account(f"sales:own:{currency}", ledger.money(currency), "credit")
+    if seller_id == OUTLET_SELLER_ID:
+        return Account(f"sales:outlet:{currency}", ledger.money(currency), "credit")
     return Account(f"payable:{seller_id}:{currency}", ledger.money(currency), "credit")
 
 
@@ -100,6 +102,7 @@ class _Sent(msgspec.Struct, kw_only=True):
     parts: list[tuple[OrderLine, int]]
     parcels: dict[str, list[tuple[int, int]]]
     ids: list[uuid.UUID]
+    is_whole: bool  # nothing is left to be sent after it
     income: dict[str, tuple[Account, int]] = {}
 
 
@@ -198,6 +201,7 @@ def _planned(
         parts=[(by_number[number], quantity) for number, quantity in wanted],
         parcels=parcels,
         ids=[sending.shipment_id or tx.new_id(), *(tx.new_id() for _ in list(parcels)[1:])],
+        is_whole=sum(quantity for _, quantity in wanted) == sum(li.open for li in lines),
     )
 
 
@@ -254,23 +258,18 @@ async def _write_parcels(tx: Tx, sent: Sequence[_Sent]) -> None:
           select $1, p.id, p.order_id, p.node, 'shipped', p.carrier, p.tracking, p.lines::jsonb, $2
             from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])
                  as p(id, order_id, node, carrier, tracking, lines)
-        ), part as (
-          select order_id, line, sum(quantity)::bigint as quantity
-            from unnest($9::uuid[], $10::smallint[], $11::bigint[]) as s(order_id, line, quantity)
-           group by order_id, line
         ), line as (
           update orders.line l set shipped = l.shipped + s.quantity
-            from part s where l.cell = $1 and l.order_id = s.order_id and l.line = s.line
+            from (select order_id, line, sum(quantity)::bigint as quantity
+                    from unnest($9::uuid[], $10::smallint[], $11::bigint[])
+                         as s(order_id, line, quantity)
+                   group by order_id, line) s
+           where l.cell = $1 and l.order_id = s.order_id and l.line = s.line
         )
         update orders."order" o
-           set delivery_taken = true,
-               state = case when not exists (
-                   select from orders.line l
-                     left join part s on s.order_id = l.order_id and s.line = l.line
-                    where l.cell = $1 and l.order_id = o.id
-                      and l.quantity > l.cancelled + l.shipped + coalesce(s.quantity, 0))
-                 then 'shipped' else o.state end
-         where o.cell = $1 and o.id = any($12::uuid[])
+           set delivery_taken = true, state = case when s.is_whole then 'shipped' else o.state end
+          from unnest($12::uuid[], $13::boolean[]) as s(id, is_whole)
+         where o.cell = $1 and o.id = s.id
         """,
         tx.cell,
         tx.now,
@@ -284,6 +283,7 @@ async def _write_parcels(tx: Tx, sent: Sequence[_Sent]) -> None:
         [line for _, line, _ in parts],
         [quantity for _, _, quantity in parts],
         [s.order.id for s in sent],
+        [s.is_whole for s in sent],
     )
 
 
