@@ -109,7 +109,7 @@ async def test_a_paused_seller_offers_nothing(db: Database) -> None:
         )
         assert not await marketplace.offers(tx, one.variant_ids.values())
         assert len((await marketplace.offers_of(tx, other.id)).items) == 1
-        assert [s.slug for s in (await marketplace.sellers(tx)).items] == ["other", "own"]
+        assert [s.slug for s in (await marketplace.sellers(tx)).items] == ["other", "outlet", "own"]
 
 
 async def test_the_own_shop_stays_the_own_shop(db: Database) -> None:

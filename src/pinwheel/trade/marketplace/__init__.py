@@ -14,6 +14,7 @@ from pinwheel.trade.marketplace.actions import (
     save_sellers,
 )
 from pinwheel.trade.marketplace.model import (
+    OUTLET_SELLER_ID,
     OWN_SELLER_ID,
     Candidate,
     Choice,
@@ -38,6 +39,7 @@ from pinwheel.trade.marketplace.queries import (
 )
 
 __all__ = [
+    "OUTLET_SELLER_ID",
     "OWN_SELLER_ID",
     "Candidate",
     "Choice",

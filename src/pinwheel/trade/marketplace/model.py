@@ -14,6 +14,8 @@ from pinwheel.kernel.events import Event
 
 OWN_SELLER_ID = uuid.UUID("00000000-0000-7000-8000-000000000001")
 """The platform's own shop."""
+OUTLET_SELLER_ID = uuid.UUID("00000000-0000-7000-8000-000000000002")
+"""The shop's outlet sells what was opened, tried or mended: stock and offers apart from the new."""
 
 Condition = Literal["new", "refurbished", "used"]
 

@@ -32,7 +32,7 @@ from pinwheel.trade.orders.cart_actions import put as put_in_cart
 from pinwheel.trade.orders.cart_actions import remove as remove_from_cart
 from pinwheel.trade.orders.cart_actions import set_quantities as set_cart_quantities
 from pinwheel.trade.orders.cart_buying import AddressedTo, Wish, order_cart
-from pinwheel.trade.orders.cart_queries import cart, cart_lines
+from pinwheel.trade.orders.cart_queries import cart, cart_lines, known_order, pieces_in_cart
 from pinwheel.trade.orders.desk import (
     VIEWS,
     DaySum,
@@ -54,6 +54,7 @@ from pinwheel.trade.orders.fulfil import (
     delivery_income,
     delivery_money,
     line_money,
+    locked_orders,
     sales,
     ship,
     ship_orders,
@@ -116,6 +117,7 @@ from pinwheel.trade.orders.returning import (
     NothingToReturn,
     ReturnTooDear,
     TakenBack,
+    note_returned,
     take_back,
 )
 from pinwheel.trade.orders.stages import Stage
@@ -199,9 +201,12 @@ __all__ = [
     "give_up",
     "inbox",
     "inbox_counts",
+    "known_order",
     "line_money",
     "lines_of",
     "locked",
+    "locked_orders",
+    "note_returned",
     "number_of",
     "numbers_of",
     "one_click_quote",
@@ -209,6 +214,7 @@ __all__ = [
     "order",
     "order_cart",
     "orders",
+    "pieces_in_cart",
     "placed_by_day",
     "put_in_cart",
     "remove_from_cart",

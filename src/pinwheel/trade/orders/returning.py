@@ -5,7 +5,7 @@ The policy (who may return what, until when, in which state) belongs to whoever 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -157,6 +157,14 @@ def _journal(one: TakenBack, order: Order, lines: Sequence[OrderLine]) -> Journa
 
 async def _note(tx: Tx, fresh: Sequence[TakenBack]) -> None:
     parts = [(one.order_id, part.line, part.quantity) for one in fresh for part in one.parts]
+    await note_returned(tx, parts, {one.order_id: one.refund_minor for one in fresh})
+
+
+async def note_returned(
+    tx: Tx, parts: Sequence[tuple[uuid.UUID, int, int]], refunds_minor: Mapping[uuid.UUID, int]
+) -> None:
+    """Write on orders under lock what came back, (order, line, quantity), and what is refunded of
+    each. One statement."""
     await tx.run(
         """
         with part as (
@@ -175,8 +183,8 @@ async def _note(tx: Tx, fresh: Sequence[TakenBack]) -> None:
         [order_id for order_id, _, _ in parts],
         [line for _, line, _ in parts],
         [quantity for _, _, quantity in parts],
-        [one.order_id for one in fresh],
-        [one.refund_minor for one in fresh],
+        list(refunds_minor),
+        list(refunds_minor.values()),
     )
 
 

@@ -1,0 +1,81 @@
+"""Returns: what was sent comes back, is looked at, finds its place; the buyer is refunded.
+
+Words: a *return* (RMA) is a buyer's wish to send pieces of one order back, with a number that is
+the drop-off code; a *policy* says who may, until when, who pays the way; an *advance* is a refund
+before the goods are here; a *grade* is the state a piece came back in (A as new, B opened, C
+damaged, D worthless); the *outlet* sells B and what was mended, as used, apart from the new.
+
+requested → approved → received → refunded; or rejected, cancelled, expired.
+
+Promises: no more comes back than was sent, however many ask at once; what is refunded is what the
+pieces were paid with, to the minor unit, in whatever order they come back; an advance is returned
+for or owed; every piece waits for its grade or has found its place; each step may be repeated.
+"""
+
+from pinwheel.trade.returns.model import (
+    CategoryPolicy,
+    Graded,
+    GradesDontFit,
+    Grading,
+    NewReturn,
+    NotAnnounced,
+    NotSent,
+    Policy,
+    Receipt,
+    Return,
+    ReturnApproved,
+    ReturnClosed,
+    ReturnIs,
+    ReturnLine,
+    ReturnOverdue,
+    ReturnReceived,
+    ReturnRefunded,
+    ReturnRequested,
+    WindowOver,
+    WithholdTooMuch,
+)
+from pinwheel.trade.returns.policies import set_policy, stored_policies
+from pinwheel.trade.returns.queries import Returnable, ReturnSight, returnable, returns, see
+from pinwheel.trade.returns.receiving import expire, receive
+from pinwheel.trade.returns.requesting import approve, cancel, reject, request
+from pinwheel.trade.returns.resale import Mended, refurbish
+from pinwheel.trade.returns.settling import grade_and_refund
+
+__all__ = [
+    "CategoryPolicy",
+    "Graded",
+    "GradesDontFit",
+    "Grading",
+    "Mended",
+    "NewReturn",
+    "NotAnnounced",
+    "NotSent",
+    "Policy",
+    "Receipt",
+    "Return",
+    "ReturnApproved",
+    "ReturnClosed",
+    "ReturnIs",
+    "ReturnLine",
+    "ReturnOverdue",
+    "ReturnReceived",
+    "ReturnRefunded",
+    "ReturnRequested",
+    "ReturnSight",
+    "Returnable",
+    "WindowOver",
+    "WithholdTooMuch",
+    "approve",
+    "cancel",
+    "expire",
+    "grade_and_refund",
+    "receive",
+    "refurbish",
+    "reject",
+    "request",
+    "returnable",
+    "returns",
+    "see",
+    "set_policy",
+    "stored_policies",
+]

@@ -1,0 +1,57 @@
+-- promise: no more comes back than was sent
+select l.order_id, l.line, l.shipped, l.returned, o.open from orders.v_line l
+  left join (select cell, order_id, line,
+                    sum(case when state = 'received' then received else quantity end) as open
+               from returns.v_return where state in ('requested', 'approved', 'received')
+              group by cell, order_id, line) o
+         on o.cell = l.cell and o.order_id = l.order_id and o.line = l.line
+ where l.returned + coalesce(o.open, 0) > l.shipped;
+
+-- promise: a settled return's money is what its pieces and its delivery carried
+select r.id, r.carried_minor, l.goods, r.delivery_minor from returns.rma r
+  join (select cell, return_id, sum(net_minor + tax_minor) as goods from returns.line
+         group by cell, return_id) l on l.cell = r.cell and l.return_id = r.id
+ where r.state = 'refunded' and r.carried_minor <> l.goods + r.delivery_minor;
+
+-- promise: the books hold every settled return to the minor unit
+select r.id, r.carried_minor, p.reversed from returns.rma r
+  left join (select cell, document_id, key, sum(amount) as reversed from ledger.v_posting
+              where document_kind = 'order' and key like 'return:%:settled'
+                and credit like 'deposits:%'
+              group by cell, document_id, key) p
+         on p.cell = r.cell and p.document_id = r.order_id and p.key = 'return:' || r.id || ':settled'
+ where r.state = 'refunded' and r.carried_minor <> coalesce(p.reversed, 0);
+
+-- promise: what was refunded in advance is returned for or owed
+select r.id, r.state, r.advance_minor, r.owed_minor from returns.rma r
+ where (r.state in ('cancelled', 'expired') and r.owed_minor <> r.advance_minor)
+    or (r.state in ('requested', 'approved', 'rejected') and r.owed_minor <> 0);
+
+-- promise: graded is what was received, and nothing else
+select l.return_id, l.line, l.received, coalesce(g.graded, 0) as graded from returns.line l
+  join returns.rma r on r.cell = l.cell and r.id = l.return_id
+  left join (select cell, return_id, line, sum(quantity) as graded from returns.grading
+              group by cell, return_id, line) g
+         on g.cell = l.cell and g.return_id = l.return_id and g.line = l.line
+ where coalesce(g.graded, 0) <> case when r.state = 'refunded' then l.received else 0 end;
+
+-- promise: every piece that came back waits for its grade or has found its place
+select r.id, r.state, l.received, p.waiting from returns.rma r
+  join (select cell, return_id, sum(received) as received from returns.line
+         group by cell, return_id) l on l.cell = r.cell and l.return_id = r.id
+  left join (select cell, document_id, split_part(key, ':', 2) as return_id,
+                    sum(case when debit like '%:inspection' then amount else -amount end) as waiting
+               from ledger.v_posting
+              where document_kind = 'order' and key like 'return:%'
+                and (debit like '%:inspection' or credit like '%:inspection')
+              group by 1, 2, 3) p
+         on p.cell = r.cell and p.document_id = r.order_id and p.return_id = r.id::text
+ where coalesce(p.waiting, 0) <> case when r.state = 'received' then l.received else 0 end;
+
+-- promise: what was received is graded in its days or listed for a person
+select r.id, r.number, r.grade_by from returns.rma r
+ where r.state = 'received' and r.listed_at is null and r.grade_by < $now - interval '1 hour';
+
+-- promise: no approved return waits without end
+select r.id, r.number, r.send_by from returns.rma r
+ where r.state = 'approved' and (r.send_by is null or r.send_by < $now - interval '1 hour');
