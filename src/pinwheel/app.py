@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import ModuleType
@@ -9,10 +11,26 @@ from typing import Any
 
 from pinwheel import faces, seeding
 from pinwheel.demonstration import web as demonstration_web
-from pinwheel.ground import identity
+from pinwheel.discovery import search
+from pinwheel.discovery.search import jobs as search_jobs
+from pinwheel.faces import console, storefront
+from pinwheel.faces.storefront import (
+    account_web,
+    basket_web,
+    checkout_web,
+    found_web,
+    goods_web,
+    help_web,
+    one_tap_web,
+    product_web,
+)
+from pinwheel.faces.storefront import orders_web as own_orders_web
+from pinwheel.ground import identity, media
 from pinwheel.ground.identity import jobs as identity_jobs
 from pinwheel.ground.identity import web as identity_web
 from pinwheel.ground.ledger import jobs as ledger_jobs
+from pinwheel.ground.media import jobs as media_jobs
+from pinwheel.ground.media import web as media_web
 from pinwheel.growth import community
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
@@ -33,10 +51,13 @@ from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import jobs as payments_jobs
 from pinwheel.trade.pricing import jobs as pricing_jobs
+from pinwheel.trade.returns import jobs as returns_jobs
+from pinwheel.trade.returns import web as returns_web
 
 JOBS: tuple[ModuleType, ...] = (
     upkeep,
     identity_jobs,
+    media_jobs,
     ledger_jobs,
     catalogue_jobs,
     pricing_jobs,
@@ -45,27 +66,61 @@ JOBS: tuple[ModuleType, ...] = (
     orders_jobs,
     cart_jobs,
     one_click_jobs,
+    returns_jobs,
     community_jobs,
     open_jobs,
+    search_jobs,
 )
 """The ``jobs`` module of every module that has one, from the ground up."""
 
 WEB: tuple[ModuleType, ...] = (
     identity_web,
+    media_web,
     orders_web,
     cart_web,
     one_click_web,
+    returns_web,
     demonstration_web,
     community_web,
     open_web,
+    goods_web,
+    product_web,
+    basket_web,
+    checkout_web,
+    own_orders_web,
+    account_web,
+    one_tap_web,
+    help_web,
+    found_web,
+    *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
 
-EXPORTS: tuple[identity.Contribution, ...] = (("community", community.export),)
+EXPORTS: tuple[identity.Contribution, ...] = (
+    ("pictures", media.export),
+    ("community", community.export),
+)
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
 
 Opening = Callable[[Database, dict[str, Any]], AbstractAsyncContextManager[None]]
-OPENINGS: tuple[Opening, ...] = ()
+
+
+@asynccontextmanager
+async def search_opening(db: Database, state: dict[str, Any]) -> AsyncIterator[None]:
+    """The search desk, and the follower that keeps its index; one process follows, others wait."""
+    root = db.given[Settings].data_dir / "search"
+    desk, follower = search.SearchDesk(db, root), search.Follower(db, root)
+    state["search"] = desk
+    tasks = [asyncio.create_task(desk.run()), asyncio.create_task(follower.run())]
+    try:
+        yield
+    finally:
+        desk.stop()
+        follower.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+OPENINGS: tuple[Opening, ...] = (search_opening,)
 """What must be opened once the database is: group commits, an index. Each puts what handlers need
 into the dict; they find it as ``call.app.state[name]``."""
 
@@ -82,6 +137,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.inventory",
     "pinwheel.trade.payments",
     "pinwheel.trade.orders",
+    "pinwheel.trade.returns",
     "pinwheel.growth.community",
     "pinwheel.platform.open",
     "pinwheel.replay",
@@ -108,7 +164,9 @@ async def open_database(settings: Settings) -> Database:
 
 def furnish(db: Database, settings: Settings) -> Database:
     """Give the house what its verbs ask for: payment providers, the row of stages."""
+    media.use(db, settings.data_dir / "media")
     payments.use(db, settings)
+    db.given[Settings] = settings
     checkout = orders.Checkout(capture=settings.capture == "at_placement")
     db.given[orders.Buying] = orders.Buying(db, checkout)
     return db
@@ -142,13 +200,13 @@ def edge(
         static=(faces.STATIC,),
         lines=lines,
         surroundings=surroundings,
-        state={"exports": EXPORTS},
+        state={"exports": EXPORTS, "promising": PROMISING},
     )
 
 
 async def surroundings(call: Any) -> Mapping[str, Any]:
     """What the frame of every page shows."""
-    return {
+    return await storefront.surroundings(call) | {
         "shop": {
             "name": "Pinwheel",
             "is_demonstration": call.app.state["edge"].settings.demonstration,
@@ -160,4 +218,13 @@ def create() -> Edge:
     """For a server's worker processes: everything from the environment."""
     settings = kernel_settings.completed(kernel_settings.from_environment())
     observe.set_up_logs(settings.log_level)
-    return edge(settings, lines=observe.Lines())
+    composed = edge(settings, lines=observe.Lines())
+    spare_the_collector()
+    return composed
+
+
+def spare_the_collector() -> None:
+    """What is loaded now stays: the garbage collector need not walk it for every few requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -3,6 +3,7 @@ process."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 import uuid
@@ -33,6 +34,7 @@ class Known(msgspec.Struct, frozen=True):
 
 Remembered = OrderedDict[bytes, tuple[float, dt.datetime, Caller]]
 _remembered: WeakKeyDictionary[Database, Remembered] = WeakKeyDictionary()
+_asking: WeakKeyDictionary[Database, dict[bytes, asyncio.Task[Caller]]] = WeakKeyDictionary()
 
 
 def _memory(db: Database) -> Remembered:
@@ -60,7 +62,19 @@ async def recognise(db: Database, token: str, bearer: str) -> Caller:
     age_allowed = dt.timedelta(seconds=BELIEVED_SECONDS)
     if known and known[0] > time.monotonic() and abs(db.clock.now() - known[1]) <= age_allowed:
         return known[2]
-    caller = await (_of_key if bearer else _of_session)(db, secret_hash)
+    asking = _asking.setdefault(db, {})
+    if secret_hash not in asking:
+        # Many who come with one key at one moment wait for one look-up.
+        asking[secret_hash] = asyncio.create_task(_look_up(db, secret_hash, bool(bearer)))
+    return await asyncio.shield(asking[secret_hash])
+
+
+async def _look_up(db: Database, secret_hash: bytes, is_key: bool) -> Caller:
+    try:
+        caller = await (_of_key if is_key else _of_session)(db, secret_hash)
+    finally:
+        del _asking[db][secret_hash]
+    memory = _memory(db)
     memory[secret_hash] = (time.monotonic() + BELIEVED_SECONDS, db.clock.now(), caller)
     if len(memory) > MOST:
         memory.popitem(last=False)

@@ -17,6 +17,7 @@ from jinja2 import BaseLoader
 from litestar import Litestar, Response
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from pinwheel.kernel import idempotency, observe, rate, words
@@ -99,6 +100,13 @@ class Edge:
         )
         for name, value in {"surroundings": surroundings, **(state or {})}.items():
             self.app.state[name] = value
+        self._plain: dict[tuple[str, str], Any] = {
+            (method, route.path): handler
+            for route in self.app.routes
+            if isinstance(route, HTTPRoute) and not route.path_parameters
+            for method, (handler, _) in route.route_handler_map.items()
+            if method != "OPTIONS"
+        }
         self.app.state["edge"] = self
 
     def _limit(self) -> Buckets | None:
@@ -123,10 +131,27 @@ class Edge:
             await send(message)
 
         try:
-            target: ASGIApp = instead or self.app
+            target: ASGIApp = instead or self._straight(scope, exchange) or self.app
             await target(scope, receive, send_with_headers)
         finally:
             self._observe(scope, exchange, time.perf_counter() - began)
+
+    def _straight(self, scope: Any, exchange: Exchange) -> ASGIApp | None:
+        """A route without parameters needs no routing: its function is called at once, which is
+        a third of what a request costs otherwise."""
+        handler = self._plain.get((scope["method"], exchange.path))
+        if handler is None:
+            return None
+
+        async def answer(scope: Any, receive: Receive, send: Send) -> None:
+            scope["litestar_app"] = self.app
+            scope["route_handler"] = handler
+            scope["path_params"] = {}
+            scope["path_template"] = exchange.path
+            response = await handler.fn(Call(scope, receive=receive, send=send))
+            await response(scope, receive, send)
+
+        return answer
 
     def _exchange(self, scope: Any, headers: dict[bytes, bytes]) -> Exchange:
         sent = headers.get(b"x-request-id", b"")
