@@ -10,7 +10,9 @@ on where it ended, and a shop that holds anything of its own is left alone.
 from collections.abc import Callable
 
 from pinwheel.demonstration import SEED, order_history, shop
+from pinwheel.discovery import search
 from pinwheel.kernel.db import Database
+from pinwheel.kernel.settings import Settings
 from pinwheel.seeding.goods import fill_goods, settled_products
 from pinwheel.seeding.history import play_history
 from pinwheel.seeding.marker import Marker, begun
@@ -40,6 +42,17 @@ async def seed(
     ]
 
 
+async def _index(db: Database, say: Say) -> None:
+    """Have the search index ready before the first visitor comes."""
+    settings: Settings | None = db.given.get(Settings)
+    if settings is None:
+        return
+    follower = search.Follower(db, settings.data_dir / "search")
+    with follower.writer:
+        await follower.begin()
+    say("  search index / 搜索索引")
+
+
 async def _fill(
     db: Database, marker: Marker, say: Say, days: int, orders_a_day: int, most: int
 ) -> None:
@@ -60,5 +73,6 @@ async def _fill(
     )
     await fill_people(db, marker, plans, say)
     await play_history(db, marker, products, plans, say)
+    await _index(db, say)
     await marker.finish(db)
     say("The demonstration shop is ready. / 演示商店已就绪。")
