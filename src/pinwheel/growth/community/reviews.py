@@ -98,37 +98,8 @@ async def write_review(
         trace=trace,
     )
     written = Written(tx.new_id(), "pending" if is_doubted(signals) else "published")
-    fresh = await tx.run(
-        """
-        insert into community.review (cell, id, product_id, variant_id, order_id, line, seller_id,
-               person_id, author, rating, title, body, pictures, language, incentive, state, bands,
-               device, network, created_at, published_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, case when $16 = 'published' then $20::timestamptz end)
-        on conflict (cell, product_id, person_id) where person_id is not null do nothing
-        """,
-        tx.cell,
-        written.id,
-        product_id,
-        line.variant_id,
-        line.order_id,
-        line.line,
-        line.seller_id,
-        person_id,
-        one_line(new.author),
-        new.rating,
-        title,
-        body,
-        new.pictures,
-        language,
-        new.incentive,
-        written.state,
-        bands(text),
-        trace.device,
-        trace.network,
-        tx.now,
-    )
-    if not fresh:
+    review = _Fresh(written, product_id, line, person_id, language, trace)
+    if not await _insert(tx, review, new, title, body):
         raise AlreadyReviewed()
     await keep_signals(tx, [(written.id, signal) for signal in signals])
     if written.state == "published":
@@ -163,36 +134,7 @@ async def edit_review(
     doubted = held.doubt >= DOUBT or is_doubted(signals)
     waits = held.state in ("rejected", "pending") or (doubted and not cleared)
     written = Written(review_id, "pending" if waits else "published")
-    await tx.run(
-        """
-        with mended as (
-          delete from community.signal
-           where cell = $1 and subject_id = $2 and kind in ('link', 'contact', 'duplicate')
-        ), former as (
-          insert into community.revision (cell, review_id, revision, rating, title, body, at)
-          select cell, id, revision, rating, title, body, $10 from community.review
-           where cell = $1 and id = $2
-        )
-        update community.review
-           set rating = $3, title = $4, body = $5, pictures = $6, incentive = $7, bands = $8,
-               author = $11, state = $9, is_cleared = $12, note = null, revision = revision + 1,
-               edited_at = $10, published_at = case when $9 = 'published'
-                                               then coalesce(published_at, $10) end
-         where cell = $1 and id = $2
-        """,
-        tx.cell,
-        review_id,
-        new.rating,
-        title,
-        body,
-        new.pictures,
-        new.incentive,
-        bands(text),
-        written.state,
-        tx.now,
-        one_line(new.author),
-        cleared,
-    )
+    await _change(tx, written, new, title, body, cleared)
     await keep_signals(tx, [(review_id, signal) for signal in signals])
     changes = []
     if held.state == "published":
@@ -292,6 +234,86 @@ async def reply(
     )
     if not found:
         raise NotFound(what="review")
+
+
+class _Fresh(msgspec.Struct, frozen=True):
+    """Whose review of what, and from where."""
+
+    written: Written
+    product_id: uuid.UUID
+    line: Bought
+    person_id: uuid.UUID
+    language: str
+    trace: Trace
+
+
+async def _insert(tx: Tx, review: _Fresh, new: NewReview, title: str, body: str) -> int:
+    """0 when this person has reviewed the product before."""
+    return await tx.run(
+        """
+        insert into community.review (cell, id, product_id, variant_id, order_id, line, seller_id,
+               person_id, author, rating, title, body, pictures, language, incentive, state, bands,
+               device, network, created_at, published_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20, case when $16 = 'published' then $20::timestamptz end)
+        on conflict (cell, product_id, person_id) where person_id is not null do nothing
+        """,
+        tx.cell,
+        review.written.id,
+        review.product_id,
+        review.line.variant_id,
+        review.line.order_id,
+        review.line.line,
+        review.line.seller_id,
+        review.person_id,
+        one_line(new.author),
+        new.rating,
+        title,
+        body,
+        new.pictures,
+        review.language,
+        new.incentive,
+        review.written.state,
+        bands(f"{title} {body}"),
+        review.trace.device,
+        review.trace.network,
+        tx.now,
+    )
+
+
+async def _change(
+    tx: Tx, written: Written, new: NewReview, title: str, body: str, cleared: bool
+) -> None:
+    await tx.run(
+        """
+        with mended as (
+          delete from community.signal
+           where cell = $1 and subject_id = $2 and kind in ('link', 'contact', 'duplicate')
+        ), former as (
+          insert into community.revision (cell, review_id, revision, rating, title, body, at)
+          select cell, id, revision, rating, title, body, $10 from community.review
+           where cell = $1 and id = $2
+        )
+        update community.review
+           set rating = $3, title = $4, body = $5, pictures = $6, incentive = $7, bands = $8,
+               author = $11, state = $9, is_cleared = $12, note = null, revision = revision + 1,
+               edited_at = $10, published_at = case when $9 = 'published'
+                                               then coalesce(published_at, $10) end
+         where cell = $1 and id = $2
+        """,
+        tx.cell,
+        written.id,
+        new.rating,
+        title,
+        body,
+        new.pictures,
+        new.incentive,
+        bands(f"{title} {body}"),
+        written.state,
+        tx.now,
+        one_line(new.author),
+        cleared,
+    )
 
 
 class Votable(msgspec.Struct, frozen=True):
