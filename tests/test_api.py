@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,22 +44,23 @@ def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
     assert made.process.wait(60) == 0, made.said()
     house = House(tmp_path / "var", port, "serve", **settings)
     house.wait_until_ready()
-    run = subprocess.run(
-        [
-            *(sys.executable, "-m", "schemathesis.cli", "run"),
-            f"{house.url}/api/v1/openapi.json",
-            *("-H", f"Authorization: Bearer {operators_key(house)}"),
-            *("--phases", "coverage", "-w", "1"),
-            *("--checks", CHECKS, "--continue-on-failure", "--seed", "20260105"),
-            *("--exclude-path-regex", "/account/erase|/sessions|/sign-out|/account/password"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        timeout=150,
-        preexec_fn=world.die_with_parent,
-    )
-    house.process.kill()
-    house.process.wait(20)
+    try:
+        run = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run"),
+                f"{house.url}/api/v1/openapi.json",
+                *("-H", f"Authorization: Bearer {operators_key(house)}"),
+                *("--phases", "coverage", "-w", "1"),
+                *("--checks", CHECKS, "--continue-on-failure", "--seed", "20260105"),
+                *("--exclude-path-regex", "/account/erase|/sessions|/sign-out|/account/password"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=150,
+            preexec_fn=world.die_with_parent,
+        )
+    finally:
+        house.end(signal.SIGTERM)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -36,7 +37,7 @@ class House:
             },
             stdout=self.out.open("wb"),
             stderr=subprocess.STDOUT,
-            preexec_fn=world.die_with_parent,
+            preexec_fn=partial(world.die_with_parent, signal.SIGTERM),
         )
 
     def wait_until_ready(self) -> None:

@@ -116,10 +116,10 @@ def _unprivileged() -> str | None:
     raise RuntimeError("running as root without an unprivileged user to start PostgreSQL with")
 
 
-def die_with_parent() -> None:
+def die_with_parent(sign: signal.Signals = signal.SIGQUIT) -> None:
     """Ask Linux to end this child when its parent ends, however it ends."""
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+        ctypes.CDLL(None).prctl(1, sign)
 
 
 def free_port() -> int:
