@@ -48,7 +48,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     _place(parser)
     parser.add_argument("source", choices=("olist", "online-retail"), help="the files' layout")
     parser.add_argument("path", help="the file or folder")
-    parser.add_argument("--minutes", type=int, default=60, help="of the clock, played together")
+    parser.add_argument("--minutes", type=int, default=0, help="of the clock, played together")
     parser.add_argument("--most", type=int, default=200, help="orders in one batch (200)")
     parser.add_argument("--first-lines", type=int, default=0, help="only so many lines (all)")
     parser.add_argument("--listing", help="a CSV file to write: every line that is no order")

@@ -20,12 +20,14 @@ from pinwheel.kernel.db import Database
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.migrate import migrate
 from pinwheel.replay import booking, olist_playing, retail_playing
+from pinwheel.replay.house import Played, Say
 from pinwheel.replay.model import Summary
-from pinwheel.replay.retail_playing import Played, Say
 
 Play = Callable[..., Awaitable[Played]]
 SOURCES: dict[str, Play] = {"online-retail": retail_playing.play, "olist": olist_playing.play}
 CURRENCIES = {"online-retail": retail_playing.CURRENCY, "olist": olist_playing.CURRENCY}
+MINUTES = {"online-retail": 60, "olist": 1440}
+"""Of the clock: what happened in them is played together, unless told."""
 ROWS = 10_000
 
 
@@ -71,7 +73,7 @@ async def run(
     path: Path,
     say: Say,
     *,
-    minutes: int = 60,
+    minutes: int = 0,
     most: int = 200,
     first_lines: int = 0,
     listing: Path | None = None,
@@ -80,7 +82,7 @@ async def run(
     twice, it changes nothing. Refuses ``FileUnfit`` and ``ReplayStuck``."""
     began = time.monotonic()
     played = await SOURCES[source](
-        db, path, say, minutes=minutes, most=most, first_lines=first_lines
+        db, path, say, minutes=minutes or MINUTES[source], most=most, first_lines=first_lines
     )
     say("Auditing … / 正在审计 …")
     checks = await audit.run(db, app.PROMISING)

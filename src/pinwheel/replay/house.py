@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database, Tx
@@ -17,14 +20,23 @@ from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Reactions
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.settings import Settings
-from pinwheel.replay.model import DELIVERY, MARKETS, NODE, ReplayStuck
+from pinwheel.replay.model import DELIVERY, MARKETS, NODE, ReplayStuck, Totals
 from pinwheel.replay.stages import InvoiceDelivery, InvoicePrices, checkout
-from pinwheel.trade import catalogue, inventory, marketplace, orders, payments, pricing
+from pinwheel.trade import catalogue, imports, inventory, marketplace, orders, payments, pricing
 from pinwheel.trade.orders import Draft, Placed, Sending
 
 CORE = ("pinwheel.ground.ledger.", "pinwheel.trade.payments.", "pinwheel.trade.orders.")
 AT_ONCE = 1_000
 T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """What was played, and what the file itself sums up to."""
+
+    run: uuid.UUID
+    control: Totals
+    facts: dict[str, int | float | str]
 
 
 class House:
@@ -78,6 +90,17 @@ def _core(whole: Reactions) -> Reactions:
         if reaction.call.__module__.startswith(CORE):
             core.add(reaction)
     return core
+
+
+async def take_in(whole: Database, clock: SetClock, source: str, path: Path, say: Say) -> None:
+    """The catalogue, before the first order. Everything reacts: the goods can be found."""
+    past = Database(whole.pool, clock=clock, reactions=whole.reactions, cell=whole.cell)
+    report = await imports.run(past, source, path, actor=f"replay:{source}")
+    say(report.lines("en")[0])
+
+
+async def payments_of(tx: Tx, order_id: uuid.UUID) -> list[payments.Payment]:
+    return await payments.payments_of(tx, [order_id])
 
 
 async def _unpaid(tx: Tx, answers: Sequence[Placed | Refusal]) -> list[payments.Payment]:

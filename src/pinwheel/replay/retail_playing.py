@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.replay import booking, house, reading, retail
-from pinwheel.replay.house import House, sound
+from pinwheel.replay.house import House, Played, Say, sound
 from pinwheel.replay.model import (
     NODE,
     Entry,
@@ -33,12 +33,11 @@ from pinwheel.replay.model import (
 )
 from pinwheel.replay.retail import SOURCE, Booking, Document, Plan, Return, Sale
 from pinwheel.replay.stages import Invoiced
-from pinwheel.trade import catalogue, imports, inventory, marketplace, orders
+from pinwheel.trade import catalogue, inventory, marketplace, orders
 from pinwheel.trade.inventory import Place, StockCount
 
 OWN = marketplace.OWN_SELLER_ID
 CURRENCY = "GBP"
-Say = Callable[[str], None]
 Booked = tuple[Document, list[Booking]]
 
 
@@ -47,14 +46,6 @@ class Shelf(msgspec.Struct, frozen=True):
 
     variants: dict[str, uuid.UUID]
     offers: dict[str, uuid.UUID]
-
-
-class Played(msgspec.Struct, frozen=True, kw_only=True):
-    """What was played, and what the file itself sums up to."""
-
-    run: uuid.UUID
-    control: Totals
-    facts: dict[str, int | float | str]
 
 
 class _Batch(msgspec.Struct):
@@ -84,7 +75,7 @@ async def play(
     clock = SetClock(house.start_of(min(li.at for li in lines)))
     player = House(whole, clock, f"replay:{SOURCE}")
     say(f"{len(lines)} lines read / 已读取 {len(lines)} 行")
-    await _import(whole, clock, path, say)
+    await house.take_in(whole, clock, SOURCE, path, say)
     async with whole.reading() as tx:
         skus = await catalogue.skus(tx, {li.code for li in lines})
     plan = retail.plan(lines, skus.keys(), run)
@@ -92,14 +83,16 @@ async def play(
                         minutes=minutes, most=most)  # fmt: skip
     shelf, done = await _stock(player, begun, plan, skus)
     batches = retail.batches(plan.documents, minutes=done.minutes, most=done.most)
-    day = clock.now().date()
+    day, owes = clock.now().date(), True
     for number in range(done.position, len(batches)):
         batch = batches[number]
         at = max(clock.now(), batch[0].at)
-        if at.date() != day:
+        if at.date() != day and owes:
             await player.run_jobs()
-            day = at.date()
+            owes = False
+        day = at.date()
         clock.set(at)
+        owes = owes or any(document.returns for document in batch)
         await _play(player, run, shelf, batch, number)
         if number % 200 == 199:
             say(f"  {at:%Y-%m-%d}  {number + 1} / {len(batches)} batches / 批")
@@ -120,13 +113,6 @@ def _facts(lines: Sequence[retail.Line]) -> dict[str, int | float | str]:
         "customers": len({li.customer for li in lines} - {""}),
         "lines_without_customer": sum(not li.customer for li in lines),
     }
-
-
-async def _import(whole: Database, clock: SetClock, path: Path, say: Say) -> None:
-    """The catalogue, before the first order. Everything reacts: the goods can be found."""
-    past = Database(whole.pool, clock=clock, reactions=whole.reactions, cell=whole.cell)
-    report = await imports.run(past, SOURCE, path, actor=f"replay:{SOURCE}")
-    say(report.lines("en")[0])
 
 
 async def _stock(

@@ -58,7 +58,7 @@ class InvoicePrices:
 
 
 class InvoiceDelivery:
-    """Follows the delivery stage: the freight that the invoice says."""
+    """Follows the tax stage: the freight that the invoice says, with no tax split out of it."""
 
     def __init__(self) -> None:
         self.freights: dict[uuid.UUID, int] = {}
@@ -82,7 +82,7 @@ def checkout(prices: InvoicePrices, delivery: InvoiceDelivery) -> Checkout:
     row: list[Stage] = []
     for stage in made.stages:
         row.append(stage)
-        if type(stage).__name__ == "DeliveryStage":
+        if type(stage).__name__ == "TaxStage":
             row.append(delivery)
     made.stages = tuple(row)
     return made
