@@ -30,6 +30,7 @@ def values(found: Table) -> list[list[str] | str]:
     [
         ('1,a\n2,"open\n3,c\n4,d\n', [["1", "a"], "fault 3", ["3", "c"], ["4", "d"]]),
         ('1,a\n2,5" pipe\n3,c\n', [["1", "a"], ["2", '5" pipe'], ["3", "c"]]),
+        ('1,"open\n2,b\n3,c",d\n4,e\n', ["fault 2", ["2", "b"], "fault 4", ["4", "e"]]),
         ('1,5" pipe\n2,7" pipe\n', [["1", '5" pipe'], ["2", '7" pipe']]),
         ('1,"two\nlines"\n2,b\n', [["1", "two\nlines"], ["2", "b"]]),
         ('1,"say ""hi"""\n', [["1", 'say "hi"']]),
