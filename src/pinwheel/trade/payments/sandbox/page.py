@@ -49,7 +49,7 @@ def challenge_page(page: Page, language: str, amount: str) -> str:
         '<link rel="stylesheet" href="/static/tokens.css">'
         '<link rel="stylesheet" href="/static/parts.css">'
         '<link rel="stylesheet" href="/static/shop.css"></head>'
-        f'<body class="bare"><main id="main" class="bare-main"><h1>{say["title"]}</h1>'
+        f'<body class="bare"><main id="main" class="bare-main stack"><h1>{say["title"]}</h1>'
         f'<p class="demo-note">{say["simulated"]}</p>'
         f"<p><strong>{escape(amount)}</strong></p>{body}</main></body></html>"
     )
