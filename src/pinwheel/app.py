@@ -45,6 +45,7 @@ from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
 from pinwheel.trade import orders, payments
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
+from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.orders import cart_jobs, cart_web, one_click_jobs, one_click_web
 from pinwheel.trade.orders import jobs as orders_jobs
@@ -62,6 +63,7 @@ JOBS: tuple[ModuleType, ...] = (
     catalogue_jobs,
     pricing_jobs,
     marketplace_jobs,
+    inventory_jobs,
     payments_jobs,
     orders_jobs,
     cart_jobs,
@@ -70,6 +72,7 @@ JOBS: tuple[ModuleType, ...] = (
     community_jobs,
     open_jobs,
     search_jobs,
+    *console.JOBS,
 )
 """The ``jobs`` module of every module that has one, from the ground up."""
 

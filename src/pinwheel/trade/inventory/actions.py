@@ -243,3 +243,52 @@ async def _nodes(tx: Tx) -> set[str]:
 
 def _json(value: dict[str, str]) -> str:
     return msgspec.json.encode(value).decode()
+
+
+async def follow_merge(
+    tx: Tx, pairs: Sequence[tuple[uuid.UUID, uuid.UUID]], *, document_id: uuid.UUID
+) -> int:
+    """Duplicates became one: what is free of ``gone`` goes on as ``kept``, place by place; how many
+    places. What is reserved stays where its orders look for it. Each SKU is a unit of its own, so
+    the pieces are written off as the one and supplied as the other."""
+    kept = dict(pairs)
+    rows = await tx.rows(
+        _Free,
+        """
+        select variant_id, seller_id, node, on_hand - reserved as free from inventory.v_atp
+         where cell = $1 and variant_id = any($2::uuid[]) and on_hand > reserved
+         order by variant_id, seller_id, node
+        """,
+        tx.cell,
+        list(kept),
+    )
+    moves = [(Place(r.seller_id, r.node, r.variant_id), kept[r.variant_id], r.free) for r in rows]
+    targets = [Place(here.seller_id, here.node, variant) for here, variant, _ in moves]
+    await open_positions(tx, targets)
+    for answer in await ledger.post(
+        tx,
+        [
+            Journal(
+                document_kind="stock",
+                document_id=document_id,
+                key=f"merge:{here.variant_id}:{here.seller_id}:{here.node}>{variant}",
+                reason="merged with a duplicate",
+                transfers=(
+                    Transfer(written_off(here.variant_id), available(here), pieces),
+                    Transfer(available(target), supplied(variant), pieces),
+                ),
+            )
+            for (here, variant, pieces), target in zip(moves, targets, strict=True)
+        ],
+    ):
+        if isinstance(answer, Refusal):
+            raise answer
+    tx.emit(AvailabilityChanged(variant_ids=sorted({*kept, *kept.values()})))
+    return len(moves)
+
+
+class _Free(msgspec.Struct, frozen=True):
+    variant_id: uuid.UUID
+    seller_id: uuid.UUID
+    node: str
+    free: int
