@@ -57,7 +57,7 @@ async def _fill(
     db: Database, marker: Marker, say: Say, days: int, orders_a_day: int, most: int
 ) -> None:
     say("Filling the demonstration shop … / 正在准备演示商店 …")
-    content = shop(SEED, marker.began_at, review_count=0)
+    content = shop(SEED, marker.began_at, review_count=9000)
     products = content.products
     if most:
         # Books come first and things after them: keep some of both.
@@ -72,7 +72,7 @@ async def _fill(
         buyers=BUYERS,
     )
     await fill_people(db, marker, plans, say)
-    await play_history(db, marker, products, plans, say)
+    await play_history(db, marker, products, plans, content.reviews, say)
     await _index(db, say)
     await marker.finish(db)
     say("The demonstration shop is ready. / 演示商店已就绪。")

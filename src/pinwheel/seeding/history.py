@@ -10,8 +10,9 @@ from typing import Literal
 
 import msgspec
 
-from pinwheel.demonstration import DemoOrderPlan, DemoProduct
+from pinwheel.demonstration import NODES, DemoOrderPlan, DemoProduct, DemoReview
 from pinwheel.ground import identity
+from pinwheel.growth import community
 from pinwheel.kernel.clock import SetClock, new_id
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
@@ -19,10 +20,12 @@ from pinwheel.kernel.jobs import Worker
 from pinwheel.seeding.goods import offers_of
 from pinwheel.seeding.marker import ACTOR, Marker
 from pinwheel.seeding.people import LOGINS, email_of, home_of, name_of, stand_in
-from pinwheel.trade import orders, payments
+from pinwheel.trade import catalogue, orders, payments, returns
 
-Kind = Literal["place", "cancel", "ship", "deliver"]
+Kind = Literal["place", "cancel", "ship", "deliver", "review", "return", "receive", "grade"]
 SCOPE = "demonstration"
+FIRST_NODE = NODES[0].code.upper()
+REVIEWING_SHARE = 0.75
 CARRIER = "Demonstration courier · 演示快递"
 
 
@@ -48,6 +51,13 @@ def deeds_of(plans: Sequence[DemoOrderPlan], until: dt.datetime, seed: int = 7) 
             shipped_at = plan.at + dt.timedelta(hours=r.randint(8, 40))
             arrived_at = shipped_at + dt.timedelta(hours=r.randint(20, 90))
             what += [("ship", shipped_at), ("deliver", arrived_at)]
+            if plan.outcome == "returned":
+                asked_at = arrived_at + dt.timedelta(hours=r.randint(12, 60))
+                back_at = asked_at + dt.timedelta(hours=r.randint(40, 90))
+                what += [("return", asked_at), ("receive", back_at)]
+                what.append(("grade", back_at + dt.timedelta(hours=4)))
+            elif r.random() < REVIEWING_SHARE:
+                what.append(("review", arrived_at + dt.timedelta(hours=r.randint(10, 120))))
         found += [Deed(_hour(at), number, kind, order_id) for kind, at in what if at <= until]
     return sorted(found)
 
@@ -58,7 +68,8 @@ def _hour(at: dt.datetime) -> dt.datetime:
 
 
 class Stage(msgspec.Struct):
-    """What playing needs: the past with a clock of its own, and who and what takes part."""
+    """What playing needs: the past with a clock of its own, and who and what takes part. ``said``
+    by product: what its buyers may say."""
 
     past: Database
     clock: SetClock
@@ -67,6 +78,9 @@ class Stage(msgspec.Struct):
     plans: Sequence[DemoOrderPlan]
     offers: dict[str, uuid.UUID]
     people: dict[int, uuid.UUID]
+    products: dict[str, catalogue.Sku]
+    slugs: dict[str, str]
+    said: dict[str, list[DemoReview]]
 
 
 async def play_history(
@@ -74,9 +88,11 @@ async def play_history(
     marker: Marker,
     products: Sequence[DemoProduct],
     plans: Sequence[DemoOrderPlan],
+    reviews: Sequence[DemoReview],
     say: Callable[[str], None],
 ) -> None:
-    """Place, cancel, send and deliver, day after day; after each day its jobs are done too."""
+    """Place, cancel, send, deliver, review and return, day after day; after each day its jobs are
+    done too."""
     deeds = deeds_of(plans, marker.began_at)
     days = sorted({deed.at.date() for deed in deeds})
     clock = SetClock(deeds[0].at if deeds else marker.began_at)
@@ -96,6 +112,9 @@ async def play_history(
         plans=plans,
         offers=await _offers(db, products),
         people=await _people(db, plans),
+        products=await _skus(db, products),
+        slugs={v.sku: p.slug for p in products for v in p.variants},
+        said=_by_product(reviews),
     )
     past.given[orders.Buying] = stage.buying
     for number, day in enumerate(days[marker.at("days") :], start=marker.at("days") + 1):
@@ -115,7 +134,7 @@ async def _play_day(stage: Stage, deeds: Sequence[Deed]) -> None:
         if rest:
             async with stage.past.transaction(actor=ACTOR) as tx:
                 for deed in rest:
-                    await _do(tx, deed)
+                    await _do(stage, tx, deed)
     await stage.worker.drain()
 
 
@@ -166,7 +185,7 @@ def _draft(stage: Stage, deed: Deed) -> orders.Draft:
     )
 
 
-async def _do(tx: Tx, deed: Deed) -> None:
+async def _do(stage: Stage, tx: Tx, deed: Deed) -> None:
     """Whatever was refused at placing has no order to do it to; a repeat changes nothing."""
     parcel_id = uuid.UUID(int=deed.order_id.int ^ 1)
     try:
@@ -178,16 +197,72 @@ async def _do(tx: Tx, deed: Deed) -> None:
                 await orders.ship(
                     tx, deed.order_id, shipment_id=parcel_id, carrier=CARRIER, tracking=tracking
                 )
-            else:
+            elif deed.kind == "deliver":
                 for parcel in await orders.shipments_of(tx, [deed.order_id]):
                     await orders.deliver(tx, parcel.id)
+            elif deed.kind == "review":
+                await _review(stage, tx, deed)
+            else:
+                await _bring_back(stage, tx, deed)
     except Refusal:
         return
+
+
+async def _review(stage: Stage, tx: Tx, deed: Deed) -> None:
+    """The buyer says something of one thing they got, in their own language where there are
+    words."""
+    plan = stage.plans[deed.number]
+    number = plan.buyer_number
+    for line in plan.lines:
+        bank = stage.said.get(stage.slugs[line.sku], [])
+        if not bank:
+            continue
+        spoken = home_of(number).language
+        one = next((b for b in bank if b.language == spoken), bank[0])
+        bank.remove(one)
+        await community.write_review(
+            tx,
+            stage.people[number],
+            stage.products[line.sku].product_id,
+            community.NewReview(
+                rating=one.rating, title=one.title, body=one.body, author=name_of(number)
+            ),
+            language=one.language,
+        )
+
+
+async def _bring_back(stage: Stage, tx: Tx, deed: Deed) -> None:
+    """One piece of the first line goes back, arrives, and is refunded."""
+    before = (await returns.returns(tx, order_id=deed.order_id)).items
+    if deed.kind == "return" and not before:
+        person_id = stage.people[stage.plans[deed.number].buyer_number]
+        wish = returns.NewReturn(
+            order_id=deed.order_id, lines=[(0, 1)], reason="unwanted", person_id=person_id
+        )
+        await returns.request(tx, [wish])
+    for one in before:
+        if deed.kind == "receive":
+            await returns.receive(tx, [returns.Receipt(return_id=one.id, node=FIRST_NODE)])
+        elif deed.kind == "grade":
+            graded = [returns.Graded(0, "A", 1)]
+            await returns.grade_and_refund(tx, [returns.Grading(return_id=one.id, lines=graded)])
 
 
 async def _offers(db: Database, products: Sequence[DemoProduct]) -> dict[str, uuid.UUID]:
     async with db.reading() as tx:
         return await offers_of(tx, [v.sku for p in products for v in p.variants])
+
+
+async def _skus(db: Database, products: Sequence[DemoProduct]) -> dict[str, catalogue.Sku]:
+    async with db.reading() as tx:
+        return await catalogue.skus(tx, [v.sku for p in products for v in p.variants])
+
+
+def _by_product(reviews: Sequence[DemoReview]) -> dict[str, list[DemoReview]]:
+    found: dict[str, list[DemoReview]] = {}
+    for one in reviews:
+        found.setdefault(one.product, []).append(one)
+    return found
 
 
 async def _people(db: Database, plans: Sequence[DemoOrderPlan]) -> dict[int, uuid.UUID]:

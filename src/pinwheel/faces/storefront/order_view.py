@@ -13,6 +13,7 @@ from pinwheel.faces.storefront.showing import arrival, line_of
 from pinwheel.kernel import words
 from pinwheel.kernel.web import Call
 from pinwheel.trade import orders, payments
+from pinwheel.trade.returns import Return
 
 STATES = {
     "pending_payment": ("Waiting for the payment", "warn"),
@@ -20,6 +21,15 @@ STATES = {
     "shipped": ("On its way", "pine"),
     "delivered": ("Delivered", "good"),
     "cancelled": ("Cancelled", "bad"),
+}
+RETURN_STATES = {
+    "requested": ("Is being looked at", "info"),
+    "approved": ("Please send it", "warn"),
+    "received": ("Has arrived", "info"),
+    "refunded": ("Refunded", "good"),
+    "rejected": ("Declined", "bad"),
+    "cancelled": ("Called off", "info"),
+    "expired": ("Not sent in time", "bad"),
 }
 RETURN_DAYS = 30
 
@@ -170,3 +180,17 @@ def can_return(order: orders.Order, lines: list[orders.OrderLine], now: dt.datet
     recent = now - order.placed_at < dt.timedelta(days=RETURN_DAYS + 30)
     left = any(line.shipped > line.returned for line in lines)
     return order.state == "delivered" and recent and left
+
+
+def return_of(call: Call, one: Return) -> dict[str, Any]:
+    """A return in its order: its number is the drop-off code."""
+    label, tone = RETURN_STATES.get(one.state, (one.state, "info"))
+    return {
+        "number": one.number,
+        "label": call.say(label),
+        "tone": tone,
+        "send_by": one.send_by if one.state == "approved" else None,
+        "refund_minor": one.refund_minor + one.advance_minor,
+        "currency": one.currency,
+        "answer": one.answer,
+    }

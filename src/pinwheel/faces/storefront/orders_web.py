@@ -15,13 +15,14 @@ from pinwheel.faces.storefront.order_view import (
     next_steps,
     parcel_sentence,
     payment_label,
+    return_of,
     state_of,
     sums_of,
 )
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal, Unauthenticated
 from pinwheel.kernel.web import Answer, Call, See, get, post
-from pinwheel.trade import orders, payments
+from pinwheel.trade import orders, payments, returns
 
 PAGE = "storefront/order.html"
 A_PAGE = 10
@@ -83,6 +84,7 @@ async def order_page(call: Call, tx: Tx, number: str, error: str | None = None) 
     order = sight.order
     seen = await queries.pictures(tx, [line.variant_id for line in sight.lines])
     asked = await payments.payments_of(tx, [order.id])
+    back = await returns.returns(tx, person_id=order.person_id, order_id=order.id)
     lines = lines_of(call, frame, sight.lines, seen)
     label, tone = state_of(call, order)
     action = next((p.action_url for p in asked if p.action_url and p.state == "needs_action"), None)
@@ -110,6 +112,7 @@ async def order_page(call: Call, tx: Tx, number: str, error: str | None = None) 
         "timeline_items": next_steps(call, sight),
         "parcels": [{"label": s.carrier, "tracking": s.tracking} for s in sight.shipments],
         "refunds": refunds,
+        "returns": [return_of(call, one) for one in back.items],
         "error": error,
         "here": "orders",
         "title": call.say("Order %(number)s") % {"number": order.number},
