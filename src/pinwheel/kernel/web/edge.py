@@ -254,6 +254,11 @@ class Edge:
             status_code=200,
         )(run)
 
+    def token_of(self, call: Call) -> str:
+        """The session's secret in the browser's cookie; "" when there is none of ours."""
+        token = call.cookies.get(self.answers.session_cookie, "")
+        return token if token and self.seals.is_ours(token) else ""
+
     async def _run(self, route: Route, call: Call) -> Any:
         exchange = call.exchange
         if route.anonymous:
@@ -263,8 +268,7 @@ class Edge:
         authorisation = call.headers.get("authorization", "")
         bearer = authorisation[7:] if authorisation[:7].lower() == "bearer " else ""
         if not bearer:
-            token = call.cookies.get(self.answers.session_cookie, "")
-            exchange.token = token if token and self.seals.is_ours(token) else ""
+            exchange.token = self.token_of(call)
         exchange.caller = await self.recognise(call.db, exchange.token, bearer)
         if exchange.caller.language and not exchange.prefixed:
             exchange.language = exchange.caller.language
@@ -311,6 +315,8 @@ class _Refused(Response[Any]):
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             call = Call(scope, receive=receive, send=send)
+            # A wrong address must not take the session away that the browser has.
+            call.exchange.token = self._edge.token_of(call)
             response = await self._edge.answers.refuse(call, None, self._error)
             await response(scope, receive, send)
 

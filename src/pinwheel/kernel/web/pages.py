@@ -118,5 +118,8 @@ def _environment(language: str, loader: BaseLoader, assets: Assets, zone: str) -
         datetime=datetime,
         number=partial(words.number, language=language),
     )
-    environment.globals.update(url=url, asset=assets.url, lang=language)
+    # A refusal's page stands in the faces' frame, or in our own where there are no faces.
+    there = environment.list_templates()
+    bare = "layout/bare.html" if "layout/bare.html" in there else "kernel/bare.html"
+    environment.globals.update(url=url, asset=assets.url, lang=language, bare=bare)
     return environment
