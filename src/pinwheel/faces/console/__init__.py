@@ -4,34 +4,44 @@ Every page asks one question and every button is one verb, recorded with who pre
 gets the same from the same addresses as JSON. Each address names the right that it takes
 (``frame.SCOPES``): an operator has all of them, a clerk those of the daily work.
 
-`WEB` is what ``app.py`` composes."""
+`WEB` and `JOBS` are what ``app.py`` composes."""
 
 from pinwheel.faces.console import (
     catalogue_web,
     categories_web,
     changes_web,
     customers_web,
+    imports_jobs,
+    imports_web,
     ledger_web,
+    open_web,
     orders_web,
     payments_web,
+    returns_web,
+    reviews_web,
     running_web,
     settings_web,
     stock_web,
     today_web,
 )
 
-__all__ = ["WEB"]
+__all__ = ["JOBS", "WEB"]
 
 WEB = (
     today_web,
     orders_web,
     customers_web,
+    imports_web,
     catalogue_web,
     categories_web,
     changes_web,
     stock_web,
     payments_web,
+    returns_web,
+    reviews_web,
     ledger_web,
+    open_web,
     running_web,
     settings_web,
 )
+JOBS = (imports_jobs,)

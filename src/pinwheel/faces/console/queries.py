@@ -257,3 +257,21 @@ async def tax_rate_lines(tx: Tx) -> list[RateLine]:
          order by country, region, tax_class, starts_at desc
         """,
     )
+
+
+class Title(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    title: dict[str, str]
+
+
+async def titles(tx: Tx, product_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, dict[str, str]]:
+    """The titles of products by id. 1 statement."""
+    rows = await tx.rows(
+        Title,
+        """
+        select product_id as id, title from catalogue.v_product
+         where product_id = any($1::uuid[])
+        """,
+        list(set(product_ids)),
+    )
+    return {row.id: row.title for row in rows}

@@ -19,7 +19,10 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "guest": frozenset(),
     "buyer": frozenset(),
     "clerk": frozenset(
-        {"console", "orders:read", "orders:write", "catalogue:read", "catalogue:write", "stock"}
+        {
+            *("console", "orders:read", "orders:write", "catalogue:read", "catalogue:write"),
+            *("stock", "fulfilment:write", "community"),
+        }
     ),
     "operator": frozenset({"*"}),
 }

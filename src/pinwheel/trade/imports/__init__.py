@@ -21,9 +21,11 @@ from pinwheel.trade.imports.model import (
     Report,
     SourceUnknown,
 )
+from pinwheel.trade.imports.previewing import FIELDS, Preview, preview
 from pinwheel.trade.imports.queries import JobLine, Numbered, faults, faults_csv, jobs, report
 
 __all__ = [
+    "FIELDS",
     "SOURCES",
     "ColumnsMissing",
     "Counts",
@@ -35,11 +37,13 @@ __all__ = [
     "Note",
     "Numbered",
     "OptionUnsound",
+    "Preview",
     "Report",
     "SourceUnknown",
     "faults",
     "faults_csv",
     "jobs",
+    "preview",
     "report",
     "run",
 ]
