@@ -23,6 +23,7 @@ from pinwheel.faces.storefront import (
     help_web,
     one_tap_web,
     product_web,
+    returning_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
 from pinwheel.ground import identity, media
@@ -91,6 +92,7 @@ WEB: tuple[ModuleType, ...] = (
     basket_web,
     checkout_web,
     own_orders_web,
+    returning_web,
     account_web,
     one_tap_web,
     help_web,
@@ -100,6 +102,7 @@ WEB: tuple[ModuleType, ...] = (
 """The ``web`` module of every module that has one, then the faces'."""
 
 EXPORTS: tuple[identity.Contribution, ...] = (
+    ("orders", orders.export_orders),
     ("pictures", media.export),
     ("community", community.export),
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinwheel.ground import identity
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.errors import KeyReused, Refusal
@@ -88,7 +89,8 @@ async def test_the_last_units_are_sold_once(db: Database) -> None:
 
 
 async def test_two_houses_race_for_the_same_units(db: Database) -> None:
-    """Two processes have their own batches: the ledger's lock decides, and the loser sources again."""
+    """Two processes have their own batches: the ledger's lock decides, and the loser sources
+    again."""
     shop = await open_shop(db, [500], [{"MAIN": 15, "EAST": 15}])
     other = orders.Buying(db, orders.Checkout())
     answers = await asyncio.gather(
@@ -308,3 +310,19 @@ def test_shares_sum_to_the_whole_however_it_is_cut(amount: int, cuts: list[int])
         total += part
         before += cut
     assert total == amount
+
+
+async def test_an_erased_person_leaves_the_books_as_they_are(shop: Shop) -> None:
+    person = uuid.uuid4()
+    sealed = shop.db.vault.seal("a@example.invalid", "orders.contact")
+    bought = await shop.buying.buy(
+        shop.draft((0, 1), person_id=person, contact=sealed, ship_to=None)
+    )
+    async with shop.db.transaction() as tx:
+        [copy] = await orders.export_orders(tx, person)
+        tx.emit(identity.PersonErased(person_id=person))
+    assert copy["contact"] == "a@example.invalid"
+    async with shop.db.reading() as tx:
+        order = (await orders.order(tx, order_id=bought.order_id)).order
+    assert order.contact is None and order.total_minor == 1399
+    assert not await shop.broken()

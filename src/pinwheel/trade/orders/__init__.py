@@ -110,6 +110,7 @@ from pinwheel.trade.orders.one_click_actions import switch_of as one_click_switc
 from pinwheel.trade.orders.one_click_actions import undo
 from pinwheel.trade.orders.one_click_buying import one_click_quote, tap_once
 from pinwheel.trade.orders.one_click_travel import CarriesOthers, together
+from pinwheel.trade.orders.privacy import export as export_orders
 from pinwheel.trade.orders.queries import OrderSight, lines_of, order, orders, shipments_of
 from pinwheel.trade.orders.resourcing import source_again
 from pinwheel.trade.orders.returning import (
@@ -196,6 +197,7 @@ __all__ = [
     "delivery_income",
     "delivery_money",
     "delivery_options",
+    "export_orders",
     "give_goodwill",
     "give_money_back",
     "give_up",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from pinwheel.ground import identity
 from pinwheel.ground.ledger import HoldExpired
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import after, during
 from pinwheel.trade.inventory import NodeClosed
+from pinwheel.trade.orders import privacy
 from pinwheel.trade.orders.actions import confirm, give_up
+from pinwheel.trade.orders.model import OrderPlaced
 from pinwheel.trade.orders.resourcing import source_again
 from pinwheel.trade.payments import PaymentFailed, PaymentSecured
 
@@ -40,3 +43,24 @@ async def source_elsewhere(tx: Tx, events: Sequence[NodeClosed]) -> None:
     """A node stopped: its open lines are sourced from the others."""
     for event in events:
         await source_again(tx, event.node)
+
+
+@after(OrderPlaced)
+async def keep_guests(tx: Tx, events: Sequence[OrderPlaced]) -> None:
+    """A guest with an order is not forgotten by the clock."""
+    people = sorted({e.person_id for e in events if e.person_id is not None})
+    if people:
+        await identity.keep(tx, people)
+
+
+@during(identity.GuestJoined)
+async def join_orders(tx: Tx, events: Sequence[identity.GuestJoined]) -> None:
+    """A guest's orders move to the account they signed in to."""
+    for event in events:
+        await privacy.join(tx, event.guest_id, event.person_id)
+
+
+@during(identity.PersonErased)
+async def forget_buyers(tx: Tx, events: Sequence[identity.PersonErased]) -> None:
+    """Contact and address go with the person; the figures stay in the books."""
+    await privacy.forget(tx, [event.person_id for event in events])

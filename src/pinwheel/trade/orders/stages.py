@@ -216,9 +216,13 @@ class DeliveryStage:
             return
         draft.delivery, draft.delivery_minor = chosen.code, chosen.price_minor
         draft.reasons.append(
-            Reason("delivery", chosen.name.get("en", chosen.code), chosen.name.get("zh-CN", chosen.code),
-                   chosen.price_minor)
-        )  # fmt: skip
+            Reason(
+                "delivery",
+                chosen.name.get("en", chosen.code),
+                chosen.name.get("zh-CN", chosen.code),
+                chosen.price_minor,
+            )
+        )
 
     async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
         return None
