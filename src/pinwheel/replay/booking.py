@@ -49,12 +49,17 @@ async def begin(tx: Tx, run: Run) -> Progress:
         run.most,
         tx.now,
     )
-    return await tx.the(
-        "replay",
+    found = await progress(tx, run.id)
+    assert found is not None
+    return found
+
+
+async def progress(tx: Tx, run: uuid.UUID) -> Progress | None:
+    return await tx.row(
         Progress,
         "select position, is_done, minutes, most from replay.run where cell = $1 and id = $2",
         tx.cell,
-        run.id,
+        run,
     )
 
 

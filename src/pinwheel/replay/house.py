@@ -20,6 +20,7 @@ from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Reactions
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.settings import Settings
+from pinwheel.replay import booking
 from pinwheel.replay.model import DELIVERY, MARKETS, NODE, ReplayStuck, Totals
 from pinwheel.replay.stages import InvoiceDelivery, InvoicePrices, checkout
 from pinwheel.trade import catalogue, imports, inventory, marketplace, orders, payments, pricing
@@ -78,6 +79,11 @@ class House:
             for draft, answer in zip(drafts, answers, strict=True)
             if isinstance(answer, Refusal)
         }
+
+    async def begun(self, run: uuid.UUID) -> bool:
+        """Is all that comes before the first order done?"""
+        async with self.db.reading() as tx:
+            return await booking.progress(tx, run) is not None
 
     async def run_jobs(self) -> None:
         """Send what is due: refunds, the sandbox's notices."""

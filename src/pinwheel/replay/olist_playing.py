@@ -58,7 +58,8 @@ async def play(
     clock = SetClock(house.start_of(plan.happenings[0].at))
     player = House(whole, clock, f"replay:{SOURCE}")
     say(f"{len(rows.orders)} orders read / 已读取 {len(rows.orders)} 个订单")
-    await house.take_in(whole, clock, SOURCE, path, say)
+    if not await player.begun(run):
+        await house.take_in(whole, clock, SOURCE, path, say)
     begun = booking.Run(id=run, source=SOURCE, label=path.name, currency=CURRENCY,
                         minutes=minutes, most=most)  # fmt: skip
     shelf, done = await _stock(player, begun, plan)
@@ -170,15 +171,18 @@ async def _stock(player: House, begun: booking.Run, plan: Plan) -> tuple[Shelf, 
             for product, seller in firsts
             if product in skus and seller[:24] in sellers
         ]
-        await house.furnish(tx, CURRENCY, "BR", ["BR"])
-        await house.publish(tx, sorted({skus[product].product_id for product, _, _, _ in known}))
+        done = await booking.progress(tx, begun.id)
+        if done is None:
+            await house.furnish(tx, CURRENCY, "BR", ["BR"])
+            products = {skus[product].product_id for product, _, _, _ in known}
+            await house.publish(tx, sorted(products))
         offers = await house.offers_of(
             tx, [(v, s, firsts[product, seller]) for product, seller, v, s in known], CURRENCY
         )
-        await house.receive(
-            tx, begun.id, [(v, s, pieces[product, seller]) for product, seller, v, s in known]
-        )
-        done = await booking.begin(tx, begun)
+        if done is None:
+            stock = [(v, s, pieces[product, seller]) for product, seller, v, s in known]
+            await house.receive(tx, begun.id, stock)
+            done = await booking.begin(tx, begun)
     return Shelf(
         {(product, seller): offers[v, s] for product, seller, v, s in known},
         {name: sku.product_id for name, sku in skus.items()},

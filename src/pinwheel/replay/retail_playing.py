@@ -75,7 +75,8 @@ async def play(
     clock = SetClock(house.start_of(min(li.at for li in lines)))
     player = House(whole, clock, f"replay:{SOURCE}")
     say(f"{len(lines)} lines read / 已读取 {len(lines)} 行")
-    await house.take_in(whole, clock, SOURCE, path, say)
+    if not await player.begun(run):
+        await house.take_in(whole, clock, SOURCE, path, say)
     async with whole.reading() as tx:
         skus = await catalogue.skus(tx, {li.code for li in lines})
     plan = retail.plan(lines, skus.keys(), run)
@@ -126,16 +127,19 @@ async def _stock(
                 firsts.setdefault(asked.code, asked.unit_minor)
     variants = {code: sku.variant_id for code, sku in skus.items()}
     async with player.db.transaction(actor=player.actor) as tx:
-        countries = {s.country for d in plan.documents for s in d.sales}
-        await house.furnish(tx, CURRENCY, "GB", sorted(countries))
-        await house.publish(tx, [skus[code].product_id for code in firsts])
+        done = await booking.progress(tx, begun.id)
+        if done is None:
+            countries = {s.country for d in plan.documents for s in d.sales}
+            await house.furnish(tx, CURRENCY, "GB", sorted(countries))
+            await house.publish(tx, [skus[code].product_id for code in firsts])
         offers = await house.offers_of(
             tx, [(variants[code], OWN, price) for code, price in firsts.items()], CURRENCY
         )
-        needed = [(variants[c], OWN, pieces) for c, pieces in plan.needed.items() if pieces]
-        await house.receive(tx, begun.id, needed)
-        await inventory.open_positions(tx, [Place(OWN, NODE, variants[code]) for code in skus])
-        done = await booking.begin(tx, begun)
+        if done is None:
+            needed = [(variants[c], OWN, pieces) for c, pieces in plan.needed.items() if pieces]
+            await house.receive(tx, begun.id, needed)
+            await inventory.open_positions(tx, [Place(OWN, NODE, variants[c]) for c in skus])
+            done = await booking.begin(tx, begun)
     return Shelf(variants, {code: offers[variants[code], OWN] for code in firsts}), done
 
 
