@@ -116,7 +116,7 @@ async def play_history(
         slugs={v.sku: p.slug for p in products for v in p.variants},
         said=_by_product(reviews),
     )
-    past.given[orders.Buying] = stage.buying
+    past.given.update({**db.given, orders.Buying: stage.buying})
     for number, day in enumerate(days[marker.at("days") :], start=marker.at("days") + 1):
         await _play_day(stage, [deed for deed in deeds if deed.at.date() == day])
         async with db.transaction(actor=ACTOR) as tx:
