@@ -51,7 +51,7 @@ async def _page(call: Call, tx: Tx, **more: Any) -> Answer[Outside]:
         "open",
         title,
         "open",
-        kinds=sorted(outside.PUBLIC),
+        kinds=[k.kind for k in outside.schemas()],
         key_scopes=[s for s in KEY_SCOPES if call.caller.may(s)],
         **{"secret": None, "secret_of": "", **more},
     )
