@@ -15,7 +15,8 @@ SHOWN = 20
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One promise of one module; ``broken`` holds the first rows that break it, none when it is kept."""
+    """One promise of one module; ``broken`` holds the first rows that break it, none when it is
+    kept."""
 
     module: str
     promise: str
@@ -23,7 +24,8 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def promises(package: str) -> list[tuple[str, str]]:
-    """(promise, SQL) of each statement in the package's ``invariants.sql``; none without the file."""
+    """(promise, SQL) of each statement in the package's ``invariants.sql``; none without the
+    file."""
     file = resources.files(package) / "invariants.sql"
     if not file.is_file():
         return []
