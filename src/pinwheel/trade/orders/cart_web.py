@@ -164,7 +164,7 @@ async def order(call: Call, db: Database, data: CartOrder) -> Answer[Bought]:
         return_url=data.return_url,
     )
     bought = await order_cart(db, call.caller, call.caller.person_id, wish)
-    return Answer(bought, status=201 if bought.fresh else 200)
+    return Answer(bought)
 
 
 async def _inside(tx: Tx, person_id: UUID, market: str = "") -> CartSight:

@@ -144,7 +144,7 @@ async def tap(call: Call, db: Database, data: OneClickTap) -> Answer[Tapped]:
         return_url=data.return_url,
     )
     tapped = await tap_once(db, call.caller, wanted)
-    return Answer(tapped, status=201 if tapped.fresh else 200)
+    return Answer(tapped)
 
 
 @post(

@@ -124,7 +124,7 @@ async def request(call: Call, tx: Tx, data: ReturnWish) -> Answer[ReturnSight]:
         person_id=_only(call),
     )
     [answer] = await requesting.request(tx, [wish])
-    return Answer(await _seen(call, tx, answer), status=201)
+    return Answer(await _seen(call, tx, answer))
 
 
 @get("/api/v1/returns", tags=TAGS)
