@@ -44,7 +44,7 @@ from pinwheel.kernel.vault import Vault
 from pinwheel.kernel.web import Edge, routes_of
 from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
-from pinwheel.trade import orders, payments
+from pinwheel.trade import orders, payments, returns
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
@@ -103,6 +103,7 @@ WEB: tuple[ModuleType, ...] = (
 
 EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
+    ("returns", returns.export),
     ("pictures", media.export),
     ("community", community.export),
 )

@@ -661,6 +661,18 @@ async def test_an_erased_persons_words_go_and_their_return_goes_on(
     assert not await broken(shop)
 
 
+async def test_a_guests_return_is_the_accounts_after_signing_in(shop: Shop) -> None:
+    guest, person = uuid.uuid4(), await _person(shop)
+    order_id = await sent(shop, (0, 1), person_id=guest)
+    ret = await ask(shop, order_id, (0, 1), person_id=guest)
+    async with shop.db.transaction() as tx:
+        tx.emit(identity.GuestJoined(guest_id=guest, person_id=person))
+    async with shop.db.reading() as tx:
+        assert [r.ret.id for r in await returns.export(tx, person)] == [ret.id]
+        with pytest.raises(NotFound):
+            await returns.see(tx, ret.id, person_id=guest)
+
+
 async def test_the_policy_is_the_one_that_held_when_it_was_asked_for(shop: Shop) -> None:
     await policy(shop, freight_minor=100)
     ret = await ask(shop, await sent(shop, (0, 2)), (0, 1))

@@ -35,7 +35,7 @@ from pinwheel.trade.returns.model import (
     WithholdTooMuch,
 )
 from pinwheel.trade.returns.policies import set_policy, stored_policies
-from pinwheel.trade.returns.queries import Returnable, ReturnSight, returnable, returns, see
+from pinwheel.trade.returns.queries import Returnable, ReturnSight, export, returnable, returns, see
 from pinwheel.trade.returns.receiving import expire, receive
 from pinwheel.trade.returns.requesting import approve, cancel, reject, request
 from pinwheel.trade.returns.resale import Mended, refurbish
@@ -68,6 +68,7 @@ __all__ = [
     "approve",
     "cancel",
     "expire",
+    "export",
     "grade_and_refund",
     "receive",
     "refurbish",

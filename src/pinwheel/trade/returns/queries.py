@@ -133,3 +133,13 @@ async def returnable(
         order_id,
         person_id,
     )
+
+
+async def export(tx: Tx, person_id: uuid.UUID) -> list[ReturnSight]:
+    """Every return of a person with its lines and grades: for their copy."""
+    ids = await tx.values(
+        "select id from returns.rma where cell = $1 and person_id = $2 order by id",
+        tx.cell,
+        person_id,
+    )
+    return [await see(tx, return_id) for return_id in ids]

@@ -203,6 +203,20 @@ async def list_overdue(tx: Tx, *, most: int = 500) -> int:
     return len(late)
 
 
+async def join(tx: Tx, joined: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> None:
+    """(guest, person): a guest's returns are the account's from the moment of signing in."""
+    await tx.run(
+        """
+        update returns.rma r set person_id = j.person_id
+          from unnest($2::uuid[], $3::uuid[]) as j(guest_id, person_id)
+         where r.cell = $1 and r.person_id = j.guest_id
+        """,
+        tx.cell,
+        [guest_id for guest_id, _ in joined],
+        [person_id for _, person_id in joined],
+    )
+
+
 async def forget(tx: Tx, person_ids: Sequence[uuid.UUID]) -> None:
     """What erased people wrote goes; the books stay."""
     await tx.run(
