@@ -68,8 +68,10 @@ async def claim(tx: Tx, claims: Sequence[Claim]) -> list[Kept | KeyReused | None
             _Found,
             """
             select i.scope, i.key, i.input_hash, i.answer from kernel.idempotency i
-              join unnest($2::text[], $3::text[]) as c(scope, key) on c.scope = i.scope and
-              c.key = i.key where i.cell = $1 """,
+              join unnest($2::text[], $3::text[]) as c(scope, key)
+                on c.scope = i.scope and c.key = i.key
+             where i.cell = $1
+            """,
             tx.cell,
             [claims[p].scope for p in own],
             [claims[p].key for p in own],

@@ -392,30 +392,45 @@ async def _write_journals(tx: Tx, plan: Plan) -> None:
     written = await tx.value(
         """
         with journal as (
-          insert into ledger.journal
-            (cell, id, document_kind, document_id, key, reason, posted_at, recorded_at, actor,
-            reverses) select $1, j.id, j.document_kind, j.document_id, j.key, j.reason,
-            coalesce(j.posted_at, $2), $2, $3, j.reverses from unnest($4::uuid[], $5::text[],
-            $6::uuid[], $7::text[], $8::text[], $9::timestamptz[], $10::uuid[]) as j(id,
-            document_kind, document_id, key, reason, posted_at, reverses) on conflict (cell,
-            document_id, key) do nothing returning id, posted_at ), transfer as ( insert into
-            ledger.transfer (cell, journal_id, line, debit_id, credit_id, unit, amount,
-            posted_at) select $1, t.journal_id, t.line, t.debit_id, t.credit_id, t.unit,
-            t.amount, journal.posted_at from unnest($11::uuid[], $12::smallint[], $13::bigint[],
-            $14::bigint[], $15::bigint[], $16::bigint[]) as t(journal_id, line, debit_id,
-            credit_id, unit, amount) join journal on journal.id = t.journal_id ), balance as (
-            update ledger.balance b set posted = b.posted + d.posted, held = b.held + d.held
-            from (select u.account_id, sum(u.posted)::bigint as posted, sum(u.held)::bigint as
-            held from unnest($17::uuid[], $18::bigint[], $19::bigint[], $20::bigint[]) as
-            u(writer, account_id, posted, held) join journal on journal.id = u.writer group by
-            u.account_id) d where b.cell = $1 and b.account_id = d.account_id ), taken as (
-            update ledger.hold h set remaining = h.remaining - k.amount, state = case when
-            k.closes or h.remaining = k.amount then 'committed' else 'open' end, closed_at =
-            case when k.closes or h.remaining = k.amount then $2 end from (select u.hold_id,
-            sum(u.amount)::bigint as amount, bool_or(u.closes) as closes from
-            unnest($21::uuid[], $22::uuid[], $23::bigint[], $24::boolean[]) as u(writer,
-            hold_id, amount, closes) join journal on journal.id = u.writer group by u.hold_id) k
-            where h.cell = $1 and h.id = k.hold_id ) select count(*) from journal """,
+          insert into ledger.journal (cell, id, document_kind, document_id, key, reason, posted_at,
+                                      recorded_at, actor, reverses)
+          select $1, j.id, j.document_kind, j.document_id, j.key, j.reason,
+                 coalesce(j.posted_at, $2), $2, $3, j.reverses
+            from unnest($4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::text[],
+                        $9::timestamptz[], $10::uuid[])
+                 as j(id, document_kind, document_id, key, reason, posted_at, reverses)
+          on conflict (cell, document_id, key) do nothing
+          returning id, posted_at
+        ), transfer as (
+          insert into ledger.transfer (cell, journal_id, line, debit_id, credit_id, unit, amount,
+                                       posted_at)
+          select $1, t.journal_id, t.line, t.debit_id, t.credit_id, t.unit, t.amount,
+                 journal.posted_at
+            from unnest($11::uuid[], $12::smallint[], $13::bigint[], $14::bigint[], $15::bigint[],
+                        $16::bigint[])
+                 as t(journal_id, line, debit_id, credit_id, unit, amount)
+            join journal on journal.id = t.journal_id
+        ), balance as (
+          update ledger.balance b set posted = b.posted + d.posted, held = b.held + d.held
+            from (select u.account_id, sum(u.posted)::bigint as posted, sum(u.held)::bigint as held
+                    from unnest($17::uuid[], $18::bigint[], $19::bigint[], $20::bigint[])
+                         as u(writer, account_id, posted, held)
+                    join journal on journal.id = u.writer
+                   group by u.account_id) d
+           where b.cell = $1 and b.account_id = d.account_id
+        ), taken as (
+          update ledger.hold h set remaining = h.remaining - k.amount,
+                 state = case when k.ends then 'committed' else 'open' end,
+                 closed_at = case when k.ends then $2 end
+            from (select u.hold_id, sum(u.amount)::bigint as amount, bool_or(u.closes) as ends
+                    from unnest($21::uuid[], $22::uuid[], $23::bigint[], $24::boolean[])
+                         as u(writer, hold_id, amount, closes)
+                    join journal on journal.id = u.writer
+                   group by u.hold_id) k
+           where h.cell = $1 and h.id = k.hold_id
+        )
+        select count(*) from journal
+        """,
         tx.cell,
         tx.now,
         tx.actor,
@@ -460,17 +475,27 @@ async def _write_holds(tx: Tx, plan: Plan) -> None:
     written = await tx.value(
         """
         with hold as (
-          insert into ledger.hold (cell, id, document_kind, document_id, key, debit_id,
-          credit_id, unit, amount, remaining, expires_at, created_at) select $1, h.id,
-          h.document_kind, h.document_id, h.key, h.debit_id, h.credit_id, h.unit, h.amount,
-          h.amount, h.expires_at, $2 from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[],
-          $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[]) as h(id,
-          document_kind, document_id, key, debit_id, credit_id, unit, amount, expires_at) on
-          conflict (cell, document_id, key) do nothing returning id ), balance as ( update
-          ledger.balance b set held = b.held + d.held from (select u.account_id,
-          sum(u.held)::bigint as held from unnest($12::uuid[], $13::bigint[], $14::bigint[]) as
-          u(writer, account_id, held) join hold on hold.id = u.writer group by u.account_id) d
-          where b.cell = $1 and b.account_id = d.account_id ) select count(*) from hold """,
+          insert into ledger.hold (cell, id, document_kind, document_id, key, debit_id, credit_id,
+                                   unit, amount, remaining, expires_at, created_at)
+          select $1, h.id, h.document_kind, h.document_id, h.key, h.debit_id, h.credit_id, h.unit,
+                 h.amount, h.amount, h.expires_at, $2
+            from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::bigint[], $8::bigint[],
+                        $9::bigint[], $10::bigint[], $11::timestamptz[])
+                 as h(id, document_kind, document_id, key, debit_id, credit_id, unit, amount,
+                      expires_at)
+          on conflict (cell, document_id, key) do nothing
+          returning id
+        ), balance as (
+          update ledger.balance b set held = b.held + d.held
+            from (select u.account_id, sum(u.held)::bigint as held
+                    from unnest($12::uuid[], $13::bigint[], $14::bigint[])
+                         as u(writer, account_id, held)
+                    join hold on hold.id = u.writer
+                   group by u.account_id) d
+           where b.cell = $1 and b.account_id = d.account_id
+        )
+        select count(*) from hold
+        """,
         tx.cell,
         tx.now,
         [i for i, _ in plan.holds],

@@ -90,13 +90,21 @@ async def close_period(tx: Tx, until: dt.datetime) -> int:
         insert into ledger.snapshot (cell, account_id, at, posted)
         select $1, a.id, $2, coalesce(s.posted, 0) + a.side * coalesce(moved.net, 0)
           from ledger.account a
-          left join ledger.snapshot s on s.cell = a.cell and s.account_id = a.id and s.at =
-          $3::timestamptz left join ( select account_id, sum(amount)::bigint as net from (
-          select debit_id as account_id, amount from ledger.transfer where cell = $1 and
-          posted_at <= $2 and posted_at > coalesce($3::timestamptz, '-infinity') union all
-          select credit_id, -amount from ledger.transfer where cell = $1 and posted_at <= $2 and
-          posted_at > coalesce($3::timestamptz, '-infinity') ) both_sides group by account_id )
-          moved on moved.account_id = a.id where a.cell = $1 """,
+          left join ledger.snapshot s
+            on s.cell = a.cell and s.account_id = a.id and s.at = $3::timestamptz
+          left join (
+            select account_id, sum(amount)::bigint as net from (
+              select debit_id as account_id, amount from ledger.transfer
+               where cell = $1 and posted_at <= $2
+                 and posted_at > coalesce($3::timestamptz, '-infinity')
+              union all
+              select credit_id, -amount from ledger.transfer
+               where cell = $1 and posted_at <= $2
+                 and posted_at > coalesce($3::timestamptz, '-infinity')
+            ) both_sides group by account_id
+          ) moved on moved.account_id = a.id
+         where a.cell = $1
+        """,
         tx.cell,
         until,
         before,

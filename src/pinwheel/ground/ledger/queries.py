@@ -105,13 +105,18 @@ async def balances_below(tx: Tx, prefix: str) -> list[Balance]:
                               and t.posted_at > coalesce(s.at, '-infinity')), 0)
                  - coalesce((select sum(t.amount) from ledger.transfer t
                               where t.cell = $1 and t.credit_id = a.id
-                                and t.posted_at > coalesce(s.at, '-infinity')), 0)))::bigint as
-                                posted, coalesce(b.held, 0) as held from ledger.account a join
-                                ledger.unit u on u.id = a.unit left join ledger.balance b on
-                                b.cell = a.cell and b.account_id = a.id left join lateral (
-                                select at, posted from ledger.snapshot s where s.cell = a.cell
-                                and s.account_id = a.id order by at desc limit 1) s on true
-                                where a.cell = $1 and a.code like $2 || '%' order by a.code """,
+                                and t.posted_at > coalesce(s.at, '-infinity')), 0)))::bigint
+                 as posted,
+               coalesce(b.held, 0) as held
+          from ledger.account a
+          join ledger.unit u on u.id = a.unit
+          left join ledger.balance b on b.cell = a.cell and b.account_id = a.id
+          left join lateral (
+            select at, posted from ledger.snapshot s
+             where s.cell = a.cell and s.account_id = a.id order by at desc limit 1) s on true
+         where a.cell = $1 and a.code like $2 || '%'
+         order by a.code
+        """,
         tx.cell,
         prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_"),
     )

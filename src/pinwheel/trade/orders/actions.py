@@ -110,9 +110,11 @@ class Checkout:
                 _Known,
                 """
                 select o.scope, o.key, o.input_hash, o.id, o.number, o.state, o.total_minor,
-                o.currency from orders."order" o join unnest($2::text[], $3::text[]) as k(scope,
-                key) on k.scope = o.scope and k.key = o.key where o.cell = $1 and o.key is not
-                null """,
+                       o.currency
+                  from unnest($2::text[], $3::text[]) as k(scope, key)
+                  join orders."order" o on o.cell = $1 and o.scope = k.scope and o.key = k.key
+                 where o.key is not null
+                """,
                 tx.cell,
                 [d.scope for d in keyed],
                 [d.key for d in keyed],
@@ -288,11 +290,16 @@ async def give_up(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
         _Ended,
         """
         with ended as (
-          update orders."order" o set state = 'cancelled', cancelled_at = $3, cancel_reason =
-          'unpaid' where o.cell = $1 and o.id = any($2::uuid[]) and o.state = 'pending_payment'
-          returning o.id, o.number, o.person_id, o.secured_minor ), line as ( update orders.line
-          l set cancelled = l.quantity from ended where l.cell = $1 and l.order_id = ended.id )
-          select id, number, person_id, secured_minor from ended order by id """,
+          update orders."order" o
+             set state = 'cancelled', cancelled_at = $3, cancel_reason = 'unpaid'
+           where o.cell = $1 and o.id = any($2::uuid[]) and o.state = 'pending_payment'
+          returning o.id, o.number, o.person_id, o.secured_minor
+        ), line as (
+          update orders.line l set cancelled = l.quantity from ended
+           where l.cell = $1 and l.order_id = ended.id
+        )
+        select id, number, person_id, secured_minor from ended order by id
+        """,
         tx.cell,
         sorted(order_ids),
         tx.now,

@@ -1,4 +1,5 @@
-"""From a draft to a paid order: stock first, then the money, each step shared with whoever buys now.
+"""From a draft to a paid order: stock first, then the money, each step shared with whoever buys
+now.
 
 Take the stock (a transaction) → ask the provider (no transaction open) → record its answer and
 place the order (a transaction). A crash between two steps is finished by the payments' sweeper or

@@ -112,13 +112,16 @@ class PriceStage:
             _OfferPrice,
             """
             select o.offer_id, w.currency, o.seller_id, o.variant_id, v.sku, v.title, v.slug,
-            v.tax_class, v.weight_grams, o.max_per_order, p.price_minor, p.list_price_minor from
-            unnest($1::uuid[], $2::text[]) as w(offer_id, currency) join marketplace.v_offer o
-            on o.offer_id = w.offer_id and o.active join catalogue.v_variant v on v.variant_id =
-            o.variant_id and v.buyable join lateral ( select price_minor, list_price_minor,
-            ends_at from pricing.v_price p where p.offer_id = w.offer_id and p.currency =
-            w.currency and p.starts_at <= $3 and (p.ends_at is null or p.ends_at > $3) order by
-            p.starts_at desc limit 1) p on true """,
+                   v.tax_class, v.weight_grams, o.max_per_order, p.price_minor, p.list_price_minor
+              from unnest($1::uuid[], $2::text[]) as w(offer_id, currency)
+              join marketplace.v_offer o on o.offer_id = w.offer_id and o.active
+              join catalogue.v_variant v on v.variant_id = o.variant_id and v.buyable
+              join lateral (
+                select price_minor, list_price_minor, ends_at from pricing.v_price p
+                 where p.offer_id = w.offer_id and p.currency = w.currency and p.starts_at <= $3
+                   and (p.ends_at is null or p.ends_at > $3)
+                 order by p.starts_at desc limit 1) p on true
+            """,
             [offer for offer, _ in ordered],
             [currency for _, currency in ordered],
             tx.now,
@@ -187,8 +190,10 @@ class DeliveryStage:
             _DeliveryRow,
             """
             select market, code, name, price_minor, free_from_minor, min_days, max_days,
-            max_weight_grams from orders.delivery_option where is_active and market =
-            any($1::text[]) order by market, rank, code """,
+                   max_weight_grams
+              from orders.delivery_option where is_active and market = any($1::text[])
+             order by market, rank, code
+            """,
             sorted({d.market for d in drafts}),
         ):
             options.setdefault(row.market, []).append(row)
@@ -243,9 +248,11 @@ class TaxStage:
         rows = await tx.rows(
             _Rate,
             """
-            select distinct on (country, region, tax_class) country, region, tax_class,
-            rate_basis_points from pricing.v_tax_rate where starts_at <= $1 and country =
-            any($2::text[]) order by country, region, tax_class, starts_at desc """,
+            select distinct on (country, region, tax_class)
+                   country, region, tax_class, rate_basis_points
+              from pricing.v_tax_rate where starts_at <= $1 and country = any($2::text[])
+             order by country, region, tax_class, starts_at desc
+            """,
             tx.now,
             sorted({d.country for d in drafts}),
         )

@@ -34,28 +34,34 @@ async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
             cell, id, number, state, person_id, contact, ship_to, country, region, market, currency,
             channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
             tax_minor, tax_included, total_minor, reasons, quote, scope, key, input_hash,
-            held_until, placed_at) select $1, o.id, o.number, 'pending_payment', o.person_id,
-            o.contact, o.ship_to, o.country, o.region, o.market, o.currency, o.channel,
-            o.delivery, o.goods, o.discount, o.delivery_minor, o.delivery_tax, o.tax,
-            o.tax_included, o.total, o.reasons::jsonb, o.quote, o.scope, o.key, o.input_hash,
-            o.held_until, $2 from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[],
-            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
-            $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-            $18::bigint[], $19::boolean[], $20::bigint[], $21::text[], $22::text[], $23::text[],
-            $24::text[], $25::bytea[], $26::timestamptz[]) as o(id, number, person_id, contact,
-            ship_to, country, region, market, currency, channel, delivery, goods, discount,
-            delivery_minor, delivery_tax, tax, tax_included, total, reasons, quote, scope, key,
-            input_hash, held_until) ) insert into orders.line ( cell, order_id, line, offer_id,
-            seller_id, variant_id, sku, title, node, hold_id, quantity, unit_price_minor,
-            goods_minor, discount_minor, tax_basis_points, tax_minor, total_minor, fee_minor)
-            select $1, l.order_id, l.line, l.offer_id, l.seller_id, l.variant_id, l.sku,
-            l.title::jsonb, l.node, l.hold_id, l.quantity, l.unit_price, l.goods, l.discount,
-            l.rate, l.tax, l.total, l.fee from unnest($27::uuid[], $28::smallint[], $29::uuid[],
-            $30::uuid[], $31::uuid[], $32::text[], $33::text[], $34::text[], $35::uuid[],
-            $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::int[],
-            $41::bigint[], $42::bigint[], $43::bigint[]) as l(order_id, line, offer_id,
-            seller_id, variant_id, sku, title, node, hold_id, quantity, unit_price, goods,
-            discount, rate, tax, total, fee) """,
+            held_until, placed_at)
+          select $1, o.id, o.number, 'pending_payment', o.person_id, o.contact, o.ship_to,
+                 o.country, o.region, o.market, o.currency, o.channel, o.delivery, o.goods,
+                 o.discount, o.delivery_minor, o.delivery_tax, o.tax, o.tax_included, o.total,
+                 o.reasons::jsonb, o.quote, o.scope, o.key, o.input_hash, o.held_until, $2
+            from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+                        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
+                        $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+                        $18::bigint[], $19::boolean[], $20::bigint[], $21::text[], $22::text[],
+                        $23::text[], $24::text[], $25::bytea[], $26::timestamptz[])
+                 as o(id, number, person_id, contact, ship_to, country, region, market, currency,
+                      channel, delivery, goods, discount, delivery_minor, delivery_tax, tax,
+                      tax_included, total, reasons, quote, scope, key, input_hash, held_until)
+        )
+        insert into orders.line (
+          cell, order_id, line, offer_id, seller_id, variant_id, sku, title, node, hold_id,
+          quantity, unit_price_minor, goods_minor, discount_minor, tax_basis_points, tax_minor,
+          total_minor, fee_minor)
+        select $1, l.order_id, l.line, l.offer_id, l.seller_id, l.variant_id, l.sku,
+               l.title::jsonb, l.node, l.hold_id, l.quantity, l.unit_price, l.goods, l.discount,
+               l.rate, l.tax, l.total, l.fee
+          from unnest($27::uuid[], $28::smallint[], $29::uuid[], $30::uuid[], $31::uuid[],
+                      $32::text[], $33::text[], $34::text[], $35::uuid[], $36::bigint[],
+                      $37::bigint[], $38::bigint[], $39::bigint[], $40::int[], $41::bigint[],
+                      $42::bigint[], $43::bigint[])
+               as l(order_id, line, offer_id, seller_id, variant_id, sku, title, node, hold_id,
+                    quantity, unit_price, goods, discount, rate, tax, total, fee)
+        """,
         tx.cell,
         tx.now,
         *_order_columns(tx, drafts),
