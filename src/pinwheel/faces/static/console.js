@@ -39,6 +39,12 @@ document.addEventListener("keydown", (event) => {
     deed.querySelector("summary").focus();
   }
 });
+// A part that renews itself waits while somebody works in it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = event.target;
+  if (part.matches?.("[data-calm]") && part.querySelector("input:checked, details[open]")) event.preventDefault();
+});
+
 document.addEventListener("change", (event) => {
   if (event.target.matches("input[type=checkbox]")) wireChosen();
 });
