@@ -20,6 +20,7 @@ from pinwheel.kernel.words import LANGUAGES
 from pinwheel.trade import pricing
 
 A_PART = 5_000
+MOST_PARTS = 10_000
 AT_ONCE = 250
 HEADERS = {"cache-control": "public, max-age=900"}
 XML = "application/xml; charset=utf-8"
@@ -43,23 +44,24 @@ async def sitemap(call: Call, db: Database) -> File:
     async with db.reading() as tx:
         parts = -(-await queries.listed_count(tx) // A_PART) or 1
     names = ["departments", *(f"products-{n}" for n in range(1, parts + 1))]
-    rows = "".join(f"<sitemap><loc>{origin}/sitemap-{n}.xml</loc></sitemap>" for n in names)
+    rows = "".join(f"<sitemap><loc>{origin}/sitemaps/{n}.xml</loc></sitemap>" for n in names)
     text = f'<?xml version="1.0" encoding="UTF-8"?><sitemapindex xmlns="{SITEMAP}">{rows}'
     return File(f"{text}</sitemapindex>".encode(), XML, headers=HEADERS)
 
 
-@get("/sitemap-departments.xml")
-async def department_sitemap(call: Call, db: Database) -> File:
-    frame = await frame_of(db)
-    paths = ["/", "/new", *(f"/c/{c.slug}" for c in frame.categories.values())]
-    rows = "".join(_url(origin_of(call), path, None) for path in paths)
-    return File(f"{_head()}{rows}</urlset>".encode(), XML, headers=HEADERS)
-
-
-@get("/sitemap-products-{part:int}.xml")
-async def product_sitemap(call: Call, db: Database, part: int) -> File:
-    """Products, streamed: the whole is never in memory."""
-    return File(_product_urls(db, origin_of(call), part), XML, headers=HEADERS)
+@get("/sitemaps/{name:str}")
+async def sitemap_part(call: Call, db: Database, name: str) -> File:
+    """Departments, or some thousand products, streamed: the whole is never in memory."""
+    origin = origin_of(call)
+    if name == "departments.xml":
+        frame = await frame_of(db)
+        paths = ["/", "/new", *(f"/c/{c.slug}" for c in frame.categories.values())]
+        rows = "".join(_url(origin, path, None) for path in paths)
+        return File(f"{_head()}{rows}</urlset>".encode(), XML, headers=HEADERS)
+    part = name.removeprefix("products-").removesuffix(".xml")
+    if not part.isdigit() or not 0 < int(part) <= MOST_PARTS:
+        raise NotFound(what="sitemap")
+    return File(_product_urls(db, origin, int(part)), XML, headers=HEADERS)
 
 
 async def _product_urls(db: Database, origin: str, part: int) -> AsyncIterator[bytes]:

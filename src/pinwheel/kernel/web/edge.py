@@ -39,7 +39,7 @@ from pinwheel.kernel.web.routes import Methods, Route
 
 # First segments of paths that have no language: programs' doors, files, health.
 PLAIN = frozenset(
-    {"api", "static", "media", "hooks", "healthz", "readyz", "metrics", "favicon.ico"}
+    {"api", "static", "media", "feeds", "hooks", "healthz", "readyz", "metrics", "favicon.ico"}
 )
 PLAIN_SUFFIXES = (".txt", ".xml", ".ico")
 Surroundings = Callable[[Call], Awaitable[Mapping[str, Any]]]
