@@ -28,7 +28,7 @@ from pinwheel.trade.payments.model import NewRefund, Payment
 from pinwheel.trade.payments.sandbox import Faults, Sandbox, set_faults
 from trade.payments.till import Till
 
-TOGETHER = 200
+TOGETHER = 500
 STORMY = Faults(
     tells_all=True,
     loses_answers=0.05,

@@ -25,6 +25,7 @@ from pinwheel.trade.payments.model import (
 from pinwheel.trade.payments.queries import Difference
 
 MOVED = ("capture", "refund", "dispute", "dispute_won")
+COMPARED_TOGETHER = 5000
 NAMESPACE = uuid.UUID("5f0c3f7e-3c35-4d0b-8d5e-6d6f9a0d2c11")
 
 
@@ -48,25 +49,32 @@ class _Kept(msgspec.Struct, frozen=True):
     fee_minor: int
 
 
-class _Totals(msgspec.Struct, frozen=True):
-    """One payment's totals here and in the files, in the order of ``MOVED``."""
-
+class _Here(msgspec.Struct, frozen=True):
     id: uuid.UUID
     currency: str
-    captured_here: int
-    refunded_here: int
-    disputed_here: int
-    won_here: int
-    captured_there: int
-    refunded_there: int
-    disputed_there: int
-    won_there: int
-    is_later: bool  # money moved here after the day
+    captured_minor: int
+    refunded_minor: int
+    disputed_minor: int
+    won_minor: int
+    is_later: bool  # something changed here after the day
+
+
+class _There(msgspec.Struct, frozen=True):
+    payment_id: uuid.UUID
+    kind: str
+    minor: int
+
+
+class _Totals(msgspec.Struct, frozen=True):
+    """One payment's totals here and, in the order of ``MOVED``, in the files."""
+
+    here: _Here
+    there: tuple[int, ...]
 
     def pairs(self) -> Iterable[tuple[str, int, int]]:
-        here = (self.captured_here, self.refunded_here, self.disputed_here, self.won_here)
-        there = (self.captured_there, self.refunded_there, self.disputed_there, self.won_there)
-        return zip(MOVED, here, there, strict=True)
+        h = self.here
+        ours = (h.captured_minor, h.refunded_minor, h.disputed_minor, h.won_minor)
+        return zip(MOVED, ours, self.there, strict=True)
 
 
 async def reconcile(
@@ -85,11 +93,11 @@ async def reconcile(
     await _post(tx, provider, document, [r for r in rows if r.ref in fresh])
     compared = await _compare(tx, provider, day, rows)
     found = [d for totals in compared for d in _differences(provider, day, totals)]
-    known = {totals.id for totals in compared}
+    known = {totals.here.id for totals in compared}
     found += [_unknown(provider, day, r) for r in rows if _is_unknown(r, known)]
     found += [_row_changed(provider, day, r, kept) for r, kept in changed]
     wrong = {d.subject for d in found}
-    matched = sum(str(totals.id) not in wrong for totals in compared)
+    matched = sum(str(totals.here.id) not in wrong for totals in compared)
     await _conclude(tx, provider, day, document, matched, found)
     fees, paid = await _sums(tx, provider, day)
     return Reconciliation(
@@ -238,57 +246,73 @@ def _journal(
 async def _compare(
     tx: Tx, provider: str, day: dt.date, rows: Sequence[SettlementRow]
 ) -> list[_Totals]:
-    """The payments that the file names, and those that moved on its day."""
+    """The payments that the file names, and those that moved on its day: a part at a time, so
+    that a day of a million payments is read by its keys."""
+    moved = await _moved_on(tx, provider, day)
+    ids = sorted(moved | {r.payment_id for r in rows if r.payment_id is not None})
+    found: list[_Totals] = []
+    for first in range(0, len(ids), COMPARED_TOGETHER):
+        found += await _totals(tx, provider, day, ids[first : first + COMPARED_TOGETHER])
+    return found
+
+
+async def _moved_on(tx: Tx, provider: str, day: dt.date) -> set[uuid.UUID]:
     begin = dt.datetime.combine(day, dt.time(), dt.UTC)
     end = begin + dt.timedelta(days=1)
-    return await tx.rows(
-        _Totals,
-        """
-        with named as (
-          select unnest($3::uuid[]) as id
-          union
-          select id from payments.payment
-           where cell = $1 and provider = $2 and id >= $4 and id < $5 and captured_minor > 0
-          union
-          select i.payment_id from payments.instruction i
-           where i.cell = $1 and i.ended_at >= $6 and i.ended_at < $7 and i.state = 'done'
-             and i.kind <> 'void'
-          union
-          select d.payment_id from payments.dispute d
-           where d.cell = $1 and (d.opened_at >= $6 and d.opened_at < $7
-                                  or d.closed_at >= $6 and d.closed_at < $7)
-        ), there as (
-          select r.payment_id,
-                 sum(r.amount_minor) filter (where r.kind = 'capture') as captured,
-                 sum(r.amount_minor) filter (where r.kind = 'refund') as refunded,
-                 sum(r.amount_minor) filter (where r.kind = 'dispute') as disputed,
-                 sum(r.amount_minor) filter (where r.kind = 'dispute_won') as won
-            from payments.settlement_row r
-           where r.cell = $1 and r.provider = $2 and r.settled_on <= $8
-             and r.payment_id in (select id from named)
-           group by r.payment_id
+    return set(
+        await tx.values(
+            """
+            select id from payments.payment
+             where cell = $1 and provider = $2 and id >= $3 and id < $4 and captured_minor > 0
+            union
+            select i.payment_id from payments.instruction i
+             where i.cell = $1 and i.ended_at >= $5 and i.ended_at < $6 and i.state = 'done'
+               and i.kind <> 'void'
+            union
+            select d.payment_id from payments.dispute d
+             where d.cell = $1 and (d.opened_at >= $5 and d.opened_at < $6
+                                    or d.closed_at >= $5 and d.closed_at < $6)
+            """,
+            tx.cell,
+            provider,
+            first_id(begin),
+            first_id(end),
+            begin,
+            end,
         )
-        select p.id, p.currency, p.captured_minor as captured_here,
-               p.refunded_minor as refunded_here, p.disputed_minor as disputed_here,
-               p.won_minor as won_here, coalesce(t.captured, 0)::bigint as captured_there,
-               coalesce(t.refunded, 0)::bigint as refunded_there,
-               coalesce(t.disputed, 0)::bigint as disputed_there,
-               coalesce(t.won, 0)::bigint as won_there,
-               p.updated_at >= $7 as is_later
-          from named n
-          join payments.payment p on p.cell = $1 and p.id = n.id and p.provider = $2
-          left join there t on t.payment_id = p.id
-         order by p.id
+    )
+
+
+async def _totals(tx: Tx, provider: str, day: dt.date, ids: Sequence[uuid.UUID]) -> list[_Totals]:
+    here = await tx.rows(
+        _Here,
+        """
+        select id, currency, captured_minor, refunded_minor, disputed_minor, won_minor,
+               updated_at >= $4 as is_later
+          from payments.payment where cell = $1 and provider = $2 and id = any($3::uuid[])
+         order by id
         """,
         tx.cell,
         provider,
-        sorted({r.payment_id for r in rows if r.payment_id is not None}),
-        first_id(begin),
-        first_id(end),
-        begin,
-        end,
+        ids,
+        dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC),
+    )
+    there = await tx.rows(
+        _There,
+        """
+        select r.payment_id, r.kind, sum(r.amount_minor)::bigint as minor
+          from payments.settlement_row r
+         where r.cell = $1 and r.payment_id = any($3::uuid[]) and r.provider = $2
+           and r.settled_on <= $4
+         group by r.payment_id, r.kind
+        """,
+        tx.cell,
+        provider,
+        ids,
         day,
     )
+    said = {(t.payment_id, t.kind): t.minor for t in there}
+    return [_Totals(h, tuple(said.get((h.id, kind), 0) for kind in MOVED)) for h in here]
 
 
 def first_id(at: dt.datetime) -> uuid.UUID:
@@ -299,11 +323,13 @@ def first_id(at: dt.datetime) -> uuid.UUID:
 def _differences(provider: str, day: dt.date, totals: _Totals) -> list[Difference]:
     found = []
     for what, here, there in totals.pairs():
-        if here == there or (totals.is_later and here > there):
+        if here == there or (totals.here.is_later and here > there):
             continue  # the rest of it is in a later file
         kind = "missing_there" if there == 0 else "missing_here" if here == 0 else "amount_differs"
         found.append(
-            Difference(provider, day, kind, str(totals.id), what, here, there, totals.currency)
+            Difference(
+                provider, day, kind, str(totals.here.id), what, here, there, totals.here.currency
+            )
         )
     return found
 
