@@ -44,6 +44,20 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--path", help="search: the folder with rated queries")
 
 
+def _import(parser: argparse.ArgumentParser) -> None:
+    _audit(parser)
+    sources = ("goodbooks", "icecat", "olist", "online-retail", "shopify-csv")
+    parser.add_argument("source", choices=sources, help="the file's layout")
+    parser.add_argument("path", help="the file or folder")
+    parser.add_argument(
+        "--map", action="append", default=[], metavar="FIELD=COLUMN", help="which column is what"
+    )
+    parser.add_argument("--currency", default="", help="of prices that do not say theirs")
+    parser.add_argument("--price", default="", help='for a file without prices: "CNY 39.00"')
+    parser.add_argument("--pictures", action="store_true", help="keep addresses of pictures")
+    parser.add_argument("--faults", help="a CSV file to write: every record that was refused")
+
+
 def _replay(parser: argparse.ArgumentParser) -> None:
     _place(parser)
     parser.add_argument("source", choices=("olist", "online-retail"), help="the files' layout")
@@ -60,6 +74,7 @@ COMMANDS: dict[str, tuple[str, str, Options]] = {
     "work": ("pinwheel.serving:work", "jobs on a database of yours", _place),
     "audit": ("pinwheel.auditing:audit", "prove every module's promises", _audit),
     "bench": ("pinwheel.bench.command:bench", "measure, as a ratio to something real", _bench),
+    "import": ("pinwheel.importing:take_in", "take a published file in", _import),
     "replay": ("pinwheel.replay.command:replay", "play a real shop's history", _replay),
     "operator": ("pinwheel.serving:operator", "make somebody an operator", _email),
     "migrate": ("pinwheel.serving:migrate", "bring the database's schema up to date", _place),
