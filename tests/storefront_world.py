@@ -43,10 +43,10 @@ def quiet(line: str) -> None:
 
 @asynccontextmanager
 async def open_storefront(
-    db: Database, folder: Path, *, most: int = 60, days: int = 9
+    db: Database, folder: Path, *, most: int = 60, days: int = 9, public_url: str = HOST
 ) -> AsyncIterator[Storefront]:
     settings = kernel_settings.Settings(
-        secret=SECRET, data_dir=folder, public_url=HOST, rate_limit_per_second=0
+        secret=SECRET, data_dir=folder, public_url=public_url, rate_limit_per_second=0
     )
     app.furnish(db, settings)
     await seeding.seed(db, quiet, days=days, orders_a_day=6, most=most)

@@ -8,8 +8,11 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from pinwheel.demonstration import (
     NODES,
+    RATES_CNY,
     DemoAttribute,
     DemoCategory,
     DemoProduct,
@@ -49,6 +52,7 @@ async def fill_goods(
         async with db.transaction(actor=ACTOR, now=opened_at) as tx:
             await _fill_categories(tx, categories)
             await _fill_nodes(tx)
+            await _close_markets(tx)
             await marker.reach(tx, "categories", 1)
     async with db.reading() as reading:
         ids = {c.slug: c.id for c in await catalogue.categories(reading)}
@@ -127,6 +131,20 @@ async def _fill_nodes(tx: Tx) -> None:
             )
             for n, node in enumerate(NODES)
         ],
+    )
+
+
+async def _close_markets(tx: Tx) -> None:
+    """Nothing is priced in the other currencies: a buyer there would find an empty shop."""
+    _sound(
+        await pricing.save_markets(
+            tx,
+            [
+                msgspec.structs.replace(market, active=False)
+                for market in (await pricing.markets(tx)).values()
+                if market.currency not in RATES_CNY
+            ],
+        )
     )
 
 

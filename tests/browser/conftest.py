@@ -1,0 +1,77 @@
+"""A real server on a real port, and Chromium in front of it. Screenshots of every page that is
+looked at go to ``PINWHEEL_SCREENSHOTS`` when that names a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from playwright.async_api import Browser, async_playwright
+
+import world
+from pinwheel import app
+from pinwheel.kernel import db as database
+from pinwheel.kernel.jobs import Worker
+from pinwheel.kernel.vault import Vault
+from storefront_world import SECRET, open_storefront
+
+CHROMIUM = os.environ.get("PINWHEEL_CHROMIUM", "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+async def shop_url(
+    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    """The address of a small demonstration shop with its jobs running."""
+    name = world.fresh_name("browser")
+    url = await world.create_database(server_url, name, template)
+    db = await database.connect(url, reactions=app.reactions(), vault=Vault.of_secret(SECRET))
+    port = world.free_port()
+    address = f"http://127.0.0.1:{port}"
+    folder = tmp_path_factory.mktemp("browser")
+    async with open_storefront(db, folder, most=90, public_url=address) as shop:
+        server = Server(
+            shop.edge,
+            address="127.0.0.1",
+            port=port,
+            interface=Interfaces.ASGI,
+            websockets=False,
+            log_enabled=False,
+        )
+        worker = Worker(db)
+        tasks = [asyncio.create_task(server.serve()), asyncio.create_task(worker.run())]
+        yield address
+        server.stop()  # type: ignore[no-untyped-call]
+        worker.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(15):
+                await asyncio.gather(*tasks, return_exceptions=True)
+    await db.close()
+    await world.drop_database(server_url, name)
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    if not Path(CHROMIUM).exists() and not shutil.which(CHROMIUM):
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    named = os.environ.get("PINWHEEL_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
