@@ -36,17 +36,21 @@ select l.return_id, l.line, l.received, coalesce(g.graded, 0) as graded from ret
  where coalesce(g.graded, 0) <> case when r.state = 'refunded' then l.received else 0 end;
 
 -- promise: every piece that came back waits for its grade or has found its place
-select r.id, r.state, l.received, p.waiting from returns.rma r
-  join (select cell, return_id, sum(received) as received from returns.line
-         group by cell, return_id) l on l.cell = r.cell and l.return_id = r.id
-  left join (select cell, document_id, split_part(key, ':', 2) as return_id,
-                    sum(case when debit like '%:inspection' then amount else -amount end) as waiting
-               from ledger.v_posting
-              where document_kind = 'order' and key like 'return:%'
-                and (debit like '%:inspection' or credit like '%:inspection')
-              group by 1, 2, 3) p
-         on p.cell = r.cell and p.document_id = r.order_id and p.return_id = r.id::text
- where coalesce(p.waiting, 0) <> case when r.state = 'received' then l.received else 0 end;
+select order_id, return_key, sum(came) as came, sum(taken_in) as taken_in, sum(waiting) as waiting
+  from (
+    select r.cell, r.order_id, 'return:' || r.id as return_key, l.received as came,
+           case r.state when 'received' then l.received else 0 end as should_wait,
+           0 as taken_in, 0 as waiting
+      from returns.rma r join returns.line l on l.cell = r.cell and l.return_id = r.id
+    union all
+    select cell, document_id, left(key, 43), 0, 0,
+           case when debit like '%:inspection' then amount else 0 end,
+           case when debit like '%:inspection' then amount else -amount end
+      from ledger.v_posting
+     where document_kind = 'order' and key like 'return:%'
+       and (debit like '%:inspection' or credit like '%:inspection')) piece
+ group by cell, order_id, return_key
+having sum(came) <> sum(taken_in) or sum(should_wait) <> sum(waiting);
 
 -- promise: what was received is graded in its days or listed for a person
 select r.id, r.number, r.grade_by from returns.rma r
