@@ -1,4 +1,4 @@
-"""The console of a small shop, with an operator, a clerk, a buyer and a visitor at their browsers."""
+"""The console of a small shop: an operator, a clerk, a buyer and a visitor at their browsers."""
 
 from __future__ import annotations
 

@@ -136,9 +136,9 @@ async def test_a_closed_node_sends_its_promises_elsewhere(desk: Desk) -> None:
 
 async def product_of(desk: Desk) -> tuple[uuid.UUID, catalogue.Product]:
     async with desk.db.reading() as tx:
-        found = (await catalogue.products(tx)).items[0]
-        product, _ = await catalogue.product(tx, found.id)
-    return found.id, product
+        product_id = (await catalogue.skus(tx, ["T-0"]))["T-0"].product_id
+        product, _ = await catalogue.product(tx, product_id)
+    return product_id, product
 
 
 def editor_of(page: str) -> dict[str, object]:
@@ -194,7 +194,7 @@ async def test_a_slip_of_the_finger_is_not_a_price(desk: Desk, clock: SetClock) 
         async with desk.db.reading() as tx:
             return (await pricing.prices(tx, [offer], "GBP"))[offer]
 
-    clock.advance(3600)
+    clock.travel(hours=1)
     form = {"currency": "GBP", "variant_id": str(desk.shop.variants[0]), "list_price": ""}
     await clerk.post(f"{here}/prices", form | {"price": "0.10"})
     assert (await now()).price_minor == 1000

@@ -27,8 +27,9 @@ from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.events import Recorded
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, File, See, get, post
-from pinwheel.trade import inventory, orders, payments
+from pinwheel.trade import inventory, orders, payments, returns
 from pinwheel.trade.orders import InboxLine, OrderLine, OrderSight, Shipment
+from pinwheel.trade.payments import Dispute, Instruction, Payment
 
 READ, WRITE, MONEY = "orders:read", "orders:write", "money"
 Text = Annotated[str, Meta(max_length=200)]
@@ -174,9 +175,9 @@ class OrderDesk(msgspec.Struct, frozen=True):
     shipments: list[Shipment]
     contact: str | None
     ship_to: dict[str, str] | None
-    payments: list[payments.Payment]
-    instructions: list[payments.Instruction]
-    disputes: list[payments.Dispute]
+    payments: list[Payment]
+    instructions: list[Instruction]
+    disputes: list[Dispute]
     trail: list[ledger.Posting]
     events: list[Recorded]
     refundable_minor: int
@@ -205,6 +206,7 @@ async def order_page(call: Call, db: Database, number: Text) -> Answer[OrderDesk
             things=await things(tx, [line.variant_id for line in sight.lines]),
             nodes=await inventory.nodes(tx),
             can=_possible(sight, tx.now),
+            returned=(await returns.returns(tx, order_id=sight.order.id)).items,
         )
 
 
@@ -238,6 +240,8 @@ def _possible(sight: OrderSight, now: dt.datetime) -> set[str]:
         can.add("ship")
     if order.state == "placed" and left:
         can |= {"cancel_lines", "source"}
+    if any(line.shipped > line.returned for line in sight.lines):
+        can.add("return")
     if order.state in ("pending_payment", "placed") and not sight.shipments:
         can.add("cancel")
     return can

@@ -12,14 +12,17 @@ import msgspec
 from pinwheel.faces.console.frame import shown, with_query
 from pinwheel.faces.console.queries import LowStock, running_low, variants_like
 from pinwheel.ground import identity, ledger
+from pinwheel.growth import community
 from pinwheel.kernel import kept, queries
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, See, get
-from pinwheel.trade import orders, payments
+from pinwheel.platform import open as outside
+from pinwheel.trade import imports, orders, payments, returns
 from pinwheel.trade.orders import InboxCounts, InboxLine
 
 DAYS = 30
+MOST = 100
 FLOWS = (
     ("taken", "clearing:", "deposits:"),
     ("taken", "store_credit:", "deposits:"),
@@ -85,11 +88,12 @@ async def today(call: Call, tx: Tx) -> Answer[Today]:
     placed = await orders.placed_by_day(tx, since=since, zone=zone)
     latest = await orders.inbox(tx, limit=8)
     audited = (await kept.kept(tx, "audit")).get("audit")
+    elsewhere = await _elsewhere(tx)
     days = [midnight.date() - dt.timedelta(days=n) for n in range(DAYS - 1, -1, -1)]
     currency = _main(flows, call.app.state["edge"].settings.currency)
     found = Today(
         day=days[-1],
-        needs=_waiting(counts, attention, jobs, len(low), audited),
+        needs=_waiting(counts, attention, jobs, len(low), audited, elsewhere),
         figures=_figures(flows, placed, days, currency),
         orders=_by_day(days, {p.day: p.orders for p in placed if p.currency == currency}),
         low=low,
@@ -152,12 +156,27 @@ def _others(
     return [(unit, at[0], at[1]) for unit, at in sorted(sums.items())]
 
 
+async def _elsewhere(tx: Tx) -> dict[str, int]:
+    """How much waits in the other rooms; what goes beyond a hundred is as good as a hundred."""
+    recent = tx.now - dt.timedelta(days=7)
+    jobs = (await imports.jobs(tx, limit=20)).items
+    return {
+        "returns": len((await returns.returns(tx, state="requested", limit=MOST)).items),
+        "to_grade": len((await returns.returns(tx, state="received", limit=MOST)).items),
+        "reviews": len((await community.queue(tx, limit=MOST)).items),
+        "hooks": sum(not e.enabled or e.failing_since is not None
+                     for e in await outside.endpoints(tx)),
+        "imports": sum(bool(j.counts.refused) and j.started_at > recent for j in jobs),
+    }  # fmt: skip
+
+
 def _waiting(
     counts: InboxCounts,
     attention: payments.Attention,
     jobs: queries.JobCounts,
     low: int,
     audited: kept.Kept | None,
+    elsewhere: dict[str, int],
 ) -> list[Waiting]:
     broken = audited.value.get("broken", 0) if audited else 0
     listed = [
@@ -170,6 +189,11 @@ def _waiting(
         Waiting("late", counts.late, "/console/orders?view=late", "bad"),
         Waiting("differences", attention.differences, "/console/payments/settlement", "warn"),
         Waiting("unanswered", attention.unanswered, "/console/payments?view=unanswered", "warn"),
+        Waiting("hooks", elsewhere["hooks"], "/console/open", "warn"),
+        Waiting("imports", elsewhere["imports"], "/console/import", "warn"),
+        Waiting("returns", elsewhere["returns"], "/console/returns", "warn"),
+        Waiting("to_grade", elsewhere["to_grade"], "/console/returns?view=received", "warn"),
+        Waiting("reviews", elsewhere["reviews"], "/console/reviews", "info"),
         Waiting("low", low, "/console/stock?low=1", "warn"),
         Waiting("to_send", counts.to_send, "/console/orders?view=to_send", "info"),
         Waiting("payments_failed", attention.failed, "/console/payments?view=failed", "info"),
@@ -218,6 +242,8 @@ class Badges(msgspec.Struct, frozen=True):
     """How many things wait in each part of the console."""
 
     orders: int
+    returns: int
+    reviews: int
     payments: int
     jobs: int
 
@@ -228,8 +254,11 @@ async def waiting(call: Call, tx: Tx) -> Answer[Badges]:
     counts = await orders.inbox_counts(tx)
     attention = await payments.attention(tx, since=tx.now)
     jobs = await queries.job_counts(tx)
+    elsewhere = await _elsewhere(tx)
     badges = Badges(
         orders=counts.to_send,
+        returns=elsewhere["returns"] + elsewhere["to_grade"],
+        reviews=elsewhere["reviews"],
         payments=attention.disputed + attention.refunds_failed,
         jobs=jobs.parked,
     )
