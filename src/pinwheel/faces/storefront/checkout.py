@@ -123,6 +123,7 @@ def payment_choices(
         found += [
             {"value": value, "label": call.say(label), "note": call.say(note)}
             for value, label, note in SANDBOX
+            if value not in {f"{m.provider}:{m.token}" for m in kept}
         ]
     values = [f["value"] for f in found]
     chosen = form.payment if form.payment in values else (values[0] if values else "")
