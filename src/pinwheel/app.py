@@ -52,6 +52,7 @@ from pinwheel.trade.orders import cart_jobs, cart_web, one_click_jobs, one_click
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import jobs as payments_jobs
+from pinwheel.trade.payments import web as payments_web
 from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
@@ -80,6 +81,7 @@ JOBS: tuple[ModuleType, ...] = (
 WEB: tuple[ModuleType, ...] = (
     identity_web,
     media_web,
+    payments_web,
     orders_web,
     cart_web,
     one_click_web,
