@@ -26,7 +26,7 @@ from pinwheel.replay.model import Summary
 Play = Callable[..., Awaitable[Played]]
 SOURCES: dict[str, Play] = {"online-retail": retail_playing.play, "olist": olist_playing.play}
 CURRENCIES = {"online-retail": retail_playing.CURRENCY, "olist": olist_playing.CURRENCY}
-MINUTES = {"online-retail": 60, "olist": 1440}
+MINUTES = {"online-retail": 240, "olist": 1440}
 """Of the clock: what happened in them is played together, unless told."""
 ROWS = 10_000
 

@@ -273,8 +273,7 @@ def listed(sale: Sale, reason: str, booked: str, minor: int) -> Listed:
 
 
 def batches(happenings: Sequence[Happening], *, minutes: int, most: int) -> list[list[Happening]]:
-    """What happened in one stretch of the clock, at most ``most`` together; all of it at the time
-    of the first."""
+    """What happened in one stretch of the clock, at most ``most`` together."""
     found: list[list[Happening]] = []
     span: int | None = None
     for one in happenings:

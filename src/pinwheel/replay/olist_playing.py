@@ -65,7 +65,6 @@ async def play(
     shelf, done = await _stock(player, begun, plan)
     batches = olist.batches(plan.happenings, minutes=done.minutes, most=done.most)
     for number in range(done.position, len(batches)):
-        clock.set(max(clock.now(), batches[number][0].at))
         await _play(player, run, shelf, batches[number], number)
         if any(one.step == "cancel" for one in batches[number]):
             await player.run_jobs()
@@ -129,7 +128,7 @@ def _facts(rows: Rows, plan: Plan) -> dict[str, int | float | str]:
 
 async def _lateness(whole: Database, plan: Plan) -> dict[str, int | float | str]:
     """Parcels that arrived after the promised day began, by what the shop knows of them now. An
-    order whose delivery has no time in the files is left out."""
+    order whose delivery has no time in the files is not counted as late."""
     promised = {s.id: s.promised_at for s in plan.sales if s.delivered_at}
     late = known = cancelled = refunded = 0
     ids = [s.id for s in plan.sales]
@@ -137,8 +136,8 @@ async def _lateness(whole: Database, plan: Plan) -> dict[str, int | float | str]
         for at in range(0, len(ids), house.AT_ONCE):
             for parcel in await orders.shipments_of(tx, ids[at : at + house.AT_ONCE]):
                 due = promised.get(parcel.order_id)
+                known += parcel.delivered_at is not None
                 if parcel.delivered_at is not None and due is not None:
-                    known += 1
                     late += parcel.delivered_at > due
         for sale in plan.sales:
             if sale.status in olist.CANCELLED:
@@ -209,12 +208,16 @@ async def _play(
         steps.setdefault(one.step, []).append(one)
     listed: list[Listed] = []
     placed = [h.sale for h in steps.get("place", [])]
+    # Orders are placed at the first one's time; what follows happens at the last one's, so that
+    # nothing that came on a promised day seems to have come before it.
+    player.clock.set(max(player.clock.now(), batch[0].at))
     refused = await _place(player, run, shelf, placed)
     listed += [
         olist.listed(s, f"refused:{refused[s.id].code}", "nothing", s.paid_minor)
         for s in placed
         if s.id in refused
     ]
+    player.clock.set(max(player.clock.now(), batch[-1].at))
     async with player.db.transaction(actor=player.actor) as tx:
         for one in steps.get("cancel", []):
             if one.sale.id not in refused:

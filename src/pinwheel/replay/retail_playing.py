@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import uuid
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -61,7 +62,7 @@ async def play(
     path: Path,
     say: Say,
     *,
-    minutes: int = 60,
+    minutes: int = 240,
     most: int = 200,
     first_lines: int = 0,
 ) -> Played:
@@ -84,6 +85,7 @@ async def play(
                         minutes=minutes, most=most)  # fmt: skip
     shelf, done = await _stock(player, begun, plan, skus)
     batches = retail.batches(plan.documents, minutes=done.minutes, most=done.most)
+    gc.freeze()  # the plan stays to the end: the collector need not walk it again and again
     day, owes = clock.now().date(), True
     for number in range(done.position, len(batches)):
         batch = batches[number]
