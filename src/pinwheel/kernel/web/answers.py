@@ -132,7 +132,7 @@ class Answers:
     async def _answer(self, call: Call, route: Route, answer: Answer[Any]) -> Ready:
         self._set(call, answer.cookies, answer.session)
         headers = [(k.lower().encode(), v.encode()) for k, v in answer.headers.items()]
-        status = answer.status if answer.status != 200 else route.status
+        status = route.status if answer.status is None else answer.status
         if answer.page is None or not call.wants_page:
             return self.json(answer.data, status, headers)
         context = await self.context(call, _fields(answer.data) | dict(answer.more))

@@ -129,7 +129,7 @@ class Answer(Generic[T]):
     data: T
     page: str | None = None
     part: str | None = None
-    status: int = 200
+    status: int | None = None  # None: what the route says
     more: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[Cookie, ...] = ()

@@ -154,7 +154,7 @@ async def place_order(call: Call, db: Database, data: OrderRequest) -> Answer[Bo
         return_url=data.return_url,
     )
     bought = await db.given[Buying].buy(draft)
-    return Answer(bought, status=201 if bought.fresh else 200)
+    return Answer(bought)
 
 
 @get("/api/v1/orders", scope=READ, tags=("Orders",))
