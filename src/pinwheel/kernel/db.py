@@ -54,11 +54,12 @@ def _keywords(struct: Any) -> tuple[str, ...]:
 def filled(struct: type[S], record: Sequence[Any]) -> S:
     """``struct`` filled from one row, by position."""
     values: Sequence[Any] = record
-    if special := _converters(struct):
+    kind_of: Any = struct
+    if special := _converters(kind_of):
         values = list(record)
         for position, kind in special:
             values[position] = msgspec.convert(values[position], kind, strict=False)
-    if names := _keywords(struct):
+    if names := _keywords(kind_of):
         return struct(**dict(zip(names, values, strict=True)))
     return struct(*values)
 
