@@ -79,11 +79,10 @@ async def order_list(
 async def _asked(call: Call, tx: Tx, asked: Filter) -> dict[str, Any]:
     """The filter as the question takes it: what was typed is a number, an address or an SKU."""
     zone = ZoneInfo(call.app.state["edge"].settings.time_zone)
-    how: dict[str, Any] = {"view": asked.view or None}
-    if asked.since:
-        how["since"] = dt.datetime.combine(asked.since, dt.time(), zone)
-    if asked.until:
-        how["until"] = dt.datetime.combine(asked.until + dt.timedelta(days=1), dt.time(), zone)
+    begin = dt.datetime.combine(asked.since, dt.time(), zone) if asked.since else None
+    day = dt.timedelta(days=1)
+    end = dt.datetime.combine(asked.until + day, dt.time(), zone) if asked.until else None
+    how: dict[str, Any] = {"view": asked.view or None, "days": (begin, end)}
     if "@" in asked.q:
         person = await identity.person_with_email(tx, asked.q)
         how["person_id"] = person.id if person else UUID(int=0)

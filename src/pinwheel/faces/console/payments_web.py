@@ -20,7 +20,6 @@ from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.trade import orders, payments
 from pinwheel.trade.payments import Difference, PaymentLine, SettlementRow
-from pinwheel.trade.payments.sandbox import Faults
 
 READ, MONEY = "orders:read", "money"
 VIEWS = ("failed", "unanswered", "disputed", "refunds_failed", "captured", "authorised")
@@ -194,7 +193,7 @@ def rows_of(raw: bytes) -> list[SettlementRow]:
 
 
 @get("/console/sandbox", scope=MONEY)
-async def faults_page(call: Call, tx: Tx) -> Answer[Faults]:
+async def faults_page(call: Call, tx: Tx) -> Answer[payments.sandbox.Faults]:
     """What goes wrong between the simulated provider and the shop."""
     if not _has_sandbox(call):
         raise NotFound(what="sandbox")
@@ -234,7 +233,7 @@ async def set_faults(call: Call, db: Database, data: FaultForm) -> See[Any]:
         before = await payments.sandbox.faults(tx.connection)
         rates = ("loses_answers", "drops", "delays", "duplicates", "reorders", "tampers")
         given = {name: getattr(data, name) / 100 for name in rates}
-        faults = Faults(
+        faults = payments.sandbox.Faults(
             tells_all=data.tells_all,
             is_down=data.is_down,
             delay_seconds=data.delay_seconds,

@@ -127,11 +127,9 @@ async def catalogue_lines(
         CatalogueLine,
         """
         with found as (
-          select p.product_id, p.slug, p.title, p.brand, p.category_id, p.media, p.status,
-                 p.publish_at, p.updated_at
-            from catalogue.v_product p
-           where ($1::text = '' or p.title ->> 'en' ilike $2 or p.title ->> 'zh-CN' ilike $2
-                  or p.brand ilike $2 or p.slug = $1
+          select p.* from catalogue.v_product p
+           where ($1::text = '' or p.slug = $1 or p.brand ilike $2
+                  or p.title ->> 'en' ilike $2 or p.title ->> 'zh-CN' ilike $2
                   or p.product_id in (select v.product_id from catalogue.v_variant v
                                        where v.sku = $1 or v.gtin = $1))
              and ($3::uuid is null or $3 = any(p.category_path))
@@ -147,18 +145,17 @@ async def catalogue_lines(
            select count(*) as variants, min(v.sku) as first_sku, min(p.price_minor) as low_minor,
                   max(p.price_minor) as high_minor, coalesce(sum(a.atp), 0)::bigint as stock
              from catalogue.v_variant v
-             left join lateral (
-               select min(p.price_minor) as price_minor
-                 from marketplace.v_offer o
-                cross join lateral (
-                  select price_minor from pricing.v_price p
-                   where p.offer_id = o.offer_id and p.currency = $7 and p.starts_at <= $8
-                     and (p.ends_at is null or p.ends_at > $8)
-                   order by p.starts_at desc limit 1) p
-                where o.variant_id = v.variant_id and o.active) p on true
-             left join lateral (
-               select sum(greatest(a.atp, 0)) as atp from inventory.v_atp a
-                where a.cell = $9 and a.variant_id = v.variant_id) a on true
+            cross join lateral (
+              select min(p.price_minor) as price_minor from marketplace.v_offer o
+               cross join lateral (
+                 select price_minor from pricing.v_price p
+                  where p.offer_id = o.offer_id and p.currency = $7 and p.starts_at <= $8
+                    and (p.ends_at is null or p.ends_at > $8)
+                  order by p.starts_at desc limit 1) p
+               where o.variant_id = v.variant_id and o.active) p
+            cross join lateral (
+              select sum(greatest(a.atp, 0)) as atp from inventory.v_atp a
+               where a.cell = $9 and a.variant_id = v.variant_id) a
             where v.product_id = f.product_id and v.merged_into is null) v
          order by f.product_id desc
         """,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from pinwheel.faces.console.frame import attempt, refused, shown, words_of
-from pinwheel.faces.console.money import minor_of
+from pinwheel.faces.console.money import minor_of, plain_of
 from pinwheel.faces.console.queries import RateLine, tax_rate_lines
 from pinwheel.ground import identity
 from pinwheel.kernel.caller import Kind
@@ -70,6 +70,7 @@ async def settings_page(call: Call, tx: Tx, tab: str = "markets") -> Answer[Shop
         tab=tab if tab in tabs else "markets",
         tabs=tabs,
         staff_list=found.staff,
+        plain_of=plain_of,
         role_scopes={k: sorted(v) for k, v in identity.ROLE_SCOPES.items()},
     )
 

@@ -15,6 +15,14 @@ from pinwheel.kernel.listing import Page, after, page
 
 VIEWS = ("to_send", "late", "unsourced", "unpaid", "on_way", "delivered", "cancelled")
 
+STATE_OF = {
+    "unpaid": "pending_payment",
+    "on_way": "shipped",
+    "delivered": "delivered",
+    "cancelled": "cancelled",
+}
+"""The views that are one state of an order."""
+
 
 class InboxLine(msgspec.Struct, frozen=True):
     """One order in the staff's list. ``open_units`` are neither cancelled nor sent;
@@ -79,66 +87,58 @@ async def inbox(
     number: str | None = None,
     person_id: uuid.UUID | None = None,
     variant_ids: Sequence[uuid.UUID] | None = None,
-    since: dt.datetime | None = None,
-    until: dt.datetime | None = None,
+    days: tuple[dt.datetime | None, dt.datetime | None] = (None, None),
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[InboxLine]:
     """Orders, the newest first. ``view``: ``to_send`` (paid, no longer to be undone, pieces left),
     ``late`` (promised for earlier), ``unsourced`` (its node has closed), ``unpaid``, ``on_way``,
-    ``delivered``, ``cancelled``. ``number``: the beginning of one. 1 statement."""
+    ``delivered``, ``cancelled``. ``number``: the beginning of one;
+    ``days``: placed from, and before. 1 statement."""
     before = after(cursor, uuid.UUID)
     rows = await tx.rows(
         InboxLine,
         """
         select o.id, o.number, o.state, o.person_id, o.market, o.country, o.currency, o.delivery,
                o.total_minor, o.secured_minor, o.refunded_minor, o.placed_at, o.held_until,
-               o.placed_at + make_interval(days => d.max_days) as promised_at,
-               o.state in ('placed', 'shipped')
-                 and o.placed_at + make_interval(days => d.max_days) < $2 as is_late,
-               coalesce(l.units, 0)::bigint as units, coalesce(l.open_units, 0)::bigint
-                 as open_units, coalesce(l.first_title, '{}') as first_title
-          from orders."order" o
-          left join orders.delivery_option d on d.market = o.market and d.code = o.delivery
-          left join lateral (
-            select sum(quantity) as units, sum(quantity - cancelled - shipped) as open_units,
-                   (array_agg(title order by line))[1] as first_title
-              from orders.line l where l.cell = o.cell and l.order_id = o.id) l on true
+               o.promised_at, o.state in ('placed', 'shipped') and o.promised_at < $2 as is_late,
+               l.units, l.open_units, l.first_title
+          from (select o.*, o.placed_at + make_interval(days => d.max_days) as promised_at
+                  from orders."order" o left join orders.delivery_option d
+                    on d.market = o.market and d.code = o.delivery) o
+         cross join lateral (
+           select coalesce(sum(quantity), 0)::bigint as units,
+                  coalesce(sum(quantity - cancelled - shipped), 0)::bigint as open_units,
+                  coalesce((array_agg(title order by line))[1], '{}') as first_title
+             from orders.line l where l.cell = o.cell and l.order_id = o.id) l
          where o.cell = $1 and ($4::uuid is null or o.id < $4)
-           and case $3::text
+           and ($11::text is null or o.state = $11) and case $3::text
                  when 'to_send' then o.state = 'placed' and coalesce(o.held_until <= $2, true)
-                 when 'late' then o.state in ('placed', 'shipped')
-                   and o.placed_at + make_interval(days => d.max_days) < $2
+                 when 'late' then o.state in ('placed', 'shipped') and o.promised_at < $2
                  when 'unsourced' then o.state = 'placed' and exists (
                    select from orders.line u
-                     join inventory.v_atp a on a.cell = u.cell and a.variant_id = u.variant_id
-                      and a.seller_id = u.seller_id and a.node = u.node
+                     join inventory.v_atp a using (cell, variant_id, seller_id, node)
                     where u.cell = o.cell and u.order_id = o.id and not a.is_open
                       and u.quantity > u.cancelled + u.shipped)
-                 when 'unpaid' then o.state = 'pending_payment'
-                 when 'on_way' then o.state = 'shipped'
-                 when 'delivered' then o.state = 'delivered'
-                 when 'cancelled' then o.state = 'cancelled'
                  else true end
            and ($5::text is null or starts_with(o.number, $5))
            and ($6::uuid is null or o.person_id = $6)
-           and ($7::uuid[] is null or exists (
-                 select from orders.line v where v.cell = o.cell and v.order_id = o.id
-                    and v.variant_id = any($7)))
-           and ($8::timestamptz is null or o.placed_at >= $8)
-           and ($9::timestamptz is null or o.placed_at < $9)
+           and ($7::uuid[] is null or exists (select from orders.line v
+                 where v.cell = o.cell and v.order_id = o.id and v.variant_id = any($7)))
+           and o.placed_at >= coalesce($8::timestamptz, '-infinity')
+           and o.placed_at < coalesce($9::timestamptz, 'infinity')
          order by o.id desc limit $10
         """,
         tx.cell,
         tx.now,
         view,
-        before[0] if before else None,
+        before and before[0],
         number,
         person_id,
-        list(variant_ids) if variant_ids is not None else None,
-        since,
-        until,
+        None if variant_ids is None else list(variant_ids),
+        *days,
         limit + 1,
+        STATE_OF.get(view or ""),
     )
     return page(rows, limit, lambda r: (r.id,))
 
