@@ -91,9 +91,8 @@ async def inbox(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[InboxLine]:
-    """Orders, the newest first. ``view``: ``to_send`` (paid, no longer to be undone, pieces left),
-    ``late`` (promised for earlier), ``unsourced`` (its node has closed), ``unpaid``, ``on_way``,
-    ``delivered``, ``cancelled``. ``number``: the beginning of one;
+    """Orders, the newest first. ``view``: one of ``VIEWS``; ``to_send`` is paid, no longer to be
+    undone, with pieces left; ``unsourced``: its node has closed. ``number``: the beginning of one;
     ``days``: placed from, and before. 1 statement."""
     before = after(cursor, uuid.UUID)
     rows = await tx.rows(
