@@ -21,7 +21,7 @@ from pinwheel.seeding.people import LOGINS, fill_people
 __all__ = ["LOGINS", "ORDERS_A_DAY", "Say", "seed"]
 
 Say = Callable[[str], None]
-ORDERS_A_DAY = 22
+ORDERS_A_DAY = 16
 DAYS = 30
 BUYERS = 240
 

@@ -6,7 +6,9 @@ import datetime as dt
 
 import msgspec
 
+from pinwheel.ground import identity
 from pinwheel.kernel.db import Database, Tx
+from pinwheel.kernel.kept import keep, kept
 
 NAME = "demonstration.seeding"
 ACTOR = "demonstration"
@@ -34,18 +36,7 @@ class Marker(msgspec.Struct):
             await self._write(tx)
 
     async def _write(self, tx: Tx) -> None:
-        await tx.run(
-            """
-            insert into kernel.setting (name, value, changed_at, changed_by)
-            values ($1, $2, $3, $4)
-            on conflict (name)
-            do update set value = excluded.value, changed_at = excluded.changed_at
-            """,
-            NAME,
-            msgspec.to_builtins(self),
-            tx.now,
-            ACTOR,
-        )
+        await keep(tx, NAME, msgspec.to_builtins(self))
 
 
 async def begun(db: Database) -> Marker | None:
@@ -53,17 +44,14 @@ async def begun(db: Database) -> Marker | None:
     shop is somebody's own."""
     async with db.transaction(actor=ACTOR) as tx:
         await tx.run("select pg_advisory_xact_lock(hashtextextended($1, 0))", NAME)
-        found = await tx.value("select value from kernel.setting where name = $1", NAME)
-        if found is not None:
-            return msgspec.convert(found, Marker)
+        found = await kept(tx, NAME)
+        if NAME in found:
+            return msgspec.convert(found[NAME].value, Marker)
         taken = await tx.value(
-            """
-            select exists (select from catalogue.v_product)
-                or exists (select from catalogue.v_category)
-                or exists (select from kernel.event)
-            """
+            "select exists (select from catalogue.v_product)"
+            " or exists (select from catalogue.v_category)"
         )
-        if taken:
+        if taken or (await identity.people_page(tx, limit=1)).items:
             return None
         marker = Marker(began_at=tx.now.replace(microsecond=0))
         await marker.reach(tx, "begun", 1)

@@ -70,29 +70,10 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
         }
         for c in tops
     ]
-    origin = origin_of(call)
     books = [p for p in some(popular) if p["shape"] == "book"]
-    shop = {
-        "@type": "WebSite",
-        "url": f"{origin}/{call.language}/",
-        "name": "Pinwheel",
-        "potentialAction": {
-            "@type": "SearchAction",
-            "target": f"{origin}/{call.language}/search?q={{q}}",
-            "query-input": "required name=q",
-        },
-    }
     return Answer(
         {
-            "hero": {
-                "title": say("Books first. Then everything around them."),
-                "text": say(
-                    "Titles by the thousand, and what goes with reading: tea, light, paper, quiet."
-                ),
-                "href": f"/c/{tops[0].slug}" if tops else "/search",
-                "label": said(tops[0].name, call.language) if tops else say("Search"),
-                "second": {"href": "/new", "label": say("New in")},
-            },
+            "hero": _hero(call, frame),
             "hero_books": (books or some(popular))[:5],
             "rooms": [
                 {
@@ -106,12 +87,40 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
             "most_bought": some(popular)[:6],
             "title": "",
             "description": say("Books and the things around them, at honest prices."),
-            "structured_data": structured.in_script(
-                structured.organization("Pinwheel", origin), shop
-            ),
+            "structured_data": _shop(call),
         },
         page="storefront/home.html",
     )
+
+
+def _hero(call: Call, frame: Frame) -> dict[str, Any]:
+    tops = frame.children(None)
+    say = call.say
+    return {
+        "title": say("Books first. Then everything around them."),
+        "text": say(
+            "Titles by the thousand, and what goes with reading: tea, light, paper, quiet."
+        ),
+        "href": f"/c/{tops[0].slug}" if tops else "/search",
+        "label": said(tops[0].name, call.language) if tops else say("Search"),
+        "second": {"href": "/new", "label": say("New in")},
+    }
+
+
+def _shop(call: Call) -> str:
+    """Who this is and how to search here, for machines."""
+    origin = origin_of(call)
+    site = {
+        "@type": "WebSite",
+        "url": f"{origin}/{call.language}/",
+        "name": "Pinwheel",
+        "potentialAction": {
+            "@type": "SearchAction",
+            "target": f"{origin}/{call.language}/search?q={{q}}",
+            "query-input": "required name=q",
+        },
+    }
+    return structured.in_script(structured.organization("Pinwheel", origin), site)
 
 
 def _picture(products: list[dict[str, Any]]) -> dict[str, Any]:
