@@ -83,7 +83,7 @@ create table ledger.hold (
   check (state = 'open' or remaining = 0),
   check (debit_id <> credit_id)
 );
-create index hold_deadline on ledger.hold (cell, expires_at) where state = 'open';
+create index hold_deadline on ledger.hold (expires_at) where state = 'open' and expires_at is not null;
 
 create table ledger.period (
   cell smallint not null default 0,

@@ -53,7 +53,7 @@ create table orders."order" (
   unique (cell, number),
   check (refunded_minor <= secured_minor)
 ) with (fillfactor = 85);
-create unique index order_key on orders."order" (cell, scope, key) where key is not null;
+create unique index order_key on orders."order" (cell, key, scope) where key is not null;
 create index order_person on orders."order" (cell, person_id, id desc) where person_id is not null;
 create index order_state on orders."order" (cell, state, id);
 

@@ -95,7 +95,7 @@ async def hold(tx: Tx, holds: Sequence[Hold]) -> list[Held | Refusal]:
         select h.document_id, h.key, h.id from ledger.hold h
           join unnest($2::uuid[], $3::text[]) as d(document_id, key)
             on d.document_id = h.document_id and d.key = h.key
-         where h.cell = $1
+         where h.cell = $1 and h.document_id = any($2::uuid[])
         """,
         tx.cell,
         [h.document_id for h in holds],
@@ -142,7 +142,7 @@ async def release(tx: Tx, hold_ids: Iterable[uuid.UUID], *, state: str = "releas
           from (select u.account_id, sum(u.held)::bigint as held
                   from unnest($5::uuid[], $6::bigint[], $7::bigint[]) as u(writer, account_id, held)
                   join closed on closed.id = u.writer group by u.account_id) d
-         where b.cell = $1 and b.account_id = d.account_id
+         where b.cell = $1 and b.account_id = any($6::bigint[]) and b.account_id = d.account_id
         """,
         tx.cell,
         [h.id for h in open_holds],
@@ -162,7 +162,7 @@ async def expire(tx: Tx, *, most: int = 500) -> int:
         _Expired,
         """
         select id, document_kind, document_id, key, remaining from ledger.hold
-         where cell = $1 and state = 'open' and expires_at <= $2
+         where cell = $1 and state = 'open' and expires_at is not null and expires_at <= $2
          order by id limit $3 for update skip locked
         """,
         tx.cell,
@@ -243,7 +243,7 @@ async def reduce(tx: Tx, parts: Sequence[tuple[uuid.UUID, int]]) -> None:
           from (select u.account_id, sum(u.held)::bigint as held
                   from unnest($5::bigint[], $6::bigint[]) as u(account_id, held)
                  group by u.account_id) d
-         where b.cell = $1 and b.account_id = d.account_id
+         where b.cell = $1 and b.account_id = any($5::bigint[]) and b.account_id = d.account_id
         """,
         tx.cell,
         tx.now,
@@ -278,7 +278,7 @@ async def _posted_before(
         select j.document_id, j.key, j.id from ledger.journal j
           join unnest($2::uuid[], $3::text[]) as d(document_id, key)
             on d.document_id = j.document_id and d.key = j.key
-         where j.cell = $1
+         where j.cell = $1 and j.document_id = any($2::uuid[])
         """,
         tx.cell,
         [document_id for document_id, _ in keys],
@@ -417,7 +417,7 @@ async def _write_journals(tx: Tx, plan: Plan) -> None:
                          as u(writer, account_id, posted, held)
                     join journal on journal.id = u.writer
                    group by u.account_id) d
-           where b.cell = $1 and b.account_id = d.account_id
+           where b.cell = $1 and b.account_id = any($18::bigint[]) and b.account_id = d.account_id
         ), taken as (
           update ledger.hold h set remaining = h.remaining - k.amount,
                  state = case when k.ends then 'committed' else 'open' end,
@@ -427,7 +427,7 @@ async def _write_journals(tx: Tx, plan: Plan) -> None:
                          as u(writer, hold_id, amount, closes)
                     join journal on journal.id = u.writer
                    group by u.hold_id) k
-           where h.cell = $1 and h.id = k.hold_id
+           where h.cell = $1 and h.id = any($22::uuid[]) and h.id = k.hold_id
         )
         select count(*) from journal
         """,
@@ -492,7 +492,7 @@ async def _write_holds(tx: Tx, plan: Plan) -> None:
                          as u(writer, account_id, held)
                     join hold on hold.id = u.writer
                    group by u.account_id) d
-           where b.cell = $1 and b.account_id = d.account_id
+           where b.cell = $1 and b.account_id = any($13::bigint[]) and b.account_id = d.account_id
         )
         select count(*) from hold
         """,

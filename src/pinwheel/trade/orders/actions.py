@@ -113,7 +113,7 @@ class Checkout:
                        o.currency
                   from unnest($2::text[], $3::text[]) as k(scope, key)
                   join orders."order" o on o.cell = $1 and o.scope = k.scope and o.key = k.key
-                 where o.key is not null
+                 where o.key = any($3::text[])
                 """,
                 tx.cell,
                 [d.scope for d in keyed],
@@ -182,7 +182,7 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
                held_until = case when o.held_until is not null
                                  then $4::timestamptz + (o.held_until - o.placed_at) end
           from unnest($2::uuid[], $3::bigint[]) as s(id, amount)
-         where o.cell = $1 and o.id = s.id
+         where o.cell = $1 and o.id = any($2::uuid[]) and o.id = s.id
         returning o.id, o.number, o.state, o.person_id, o.total_minor, o.secured_minor, o.currency,
                   o.market, o.channel
         """,

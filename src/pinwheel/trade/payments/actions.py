@@ -336,7 +336,7 @@ async def _update(tx: Tx, changed: Sequence[Payment]) -> None:
                as n(id, state, authorised_minor, captured_minor, refunded_minor, kept_minor,
                     disputed_minor, won_minor, is_voided, is_secured, is_unwanted, reason,
                     action_url, provider_ref)
-         where p.cell = $1 and p.id = n.id
+         where p.cell = $1 and p.id = any($3::uuid[]) and p.id = n.id
         """,
         tx.cell,
         tx.now,
