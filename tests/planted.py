@@ -36,7 +36,7 @@ class Bug(NamedTuple):
 BUGS = (
     Bug(
         "missing lock on balances",
-        "ground/ledger/actions.py",
+        "ground/ledger/locking.py",
         "           order by account_id for update\n",
         "           order by account_id\n",
         (LEDGER, ORDERS),
@@ -71,7 +71,7 @@ BUGS = (
     ),
     Bug(
         "expiry is not told",
-        "ground/ledger/actions.py",
+        "ground/ledger/holding.py",
         "            for row in due\n        )\n    )\n    return len(due)",
         "            for row in due[:0]\n        )\n    )\n    return len(due)",
         (LEDGER,),
@@ -93,8 +93,8 @@ BUGS = (
     Bug(
         "a stale quote is charged silently",
         "trade/orders/stages.py",
-        "if draft.expected and draft.expected != quote_token(draft):",
-        "if draft.expected and False:",
+        "        if not agrees(draft):",
+        "        if False:",
         (ORDERS,),
     ),
     Bug(
@@ -134,7 +134,7 @@ BUGS = (
     ),
     Bug(
         "stock is promised twice in a batch and the loser is told it was sold",
-        "trade/orders/stages.py",
+        "trade/orders/stock_stage.py",
         "            if isinstance(answer, ledger.Held):\n                line.hold_id = answer.hold_id\n",
         "            if True:\n                line.hold_id = getattr(answer, 'hold_id', None)\n",
         (ORDERS, TOWN),

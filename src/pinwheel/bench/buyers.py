@@ -12,7 +12,6 @@ import os
 import random
 import sys
 import time
-import uuid
 from typing import Any
 
 import msgspec
@@ -62,7 +61,7 @@ class Buyer(asyncio.Protocol):
     def order(self) -> None:
         head, tail = self.heads[self.rng.randrange(len(self.heads))]
         self.began = time.perf_counter()
-        self.transport.write(head + uuid.uuid4().hex.encode() + tail)
+        self.transport.write(head + b"%032x" % self.rng.getrandbits(128) + tail)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

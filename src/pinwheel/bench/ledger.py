@@ -10,6 +10,7 @@ import os
 import random
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 
 from pinwheel.bench.stand import Report, Stand, cpu_seconds, machine
 from pinwheel.ground import ledger
@@ -84,7 +85,10 @@ async def run(stand: Stand, *, seconds: float = 8.0) -> Report:
     )
 
 
-async def _race(seconds: float, n: int, worker) -> tuple[int, float]:  # type: ignore[no-untyped-def]
+Step = Callable[[], Awaitable[int]]
+
+
+async def _race(seconds: float, n: int, worker: Callable[[int], Step]) -> tuple[int, float]:
     began = time.monotonic()
     until = began + seconds
 
@@ -99,7 +103,7 @@ async def _race(seconds: float, n: int, worker) -> tuple[int, float]:  # type: i
     return done, done / (time.monotonic() - began)
 
 
-def _single(db: Database, number: int):  # type: ignore[no-untyped-def]
+def _single(db: Database, number: int) -> Step:
     draw = Zipf(ACCOUNTS, ZIPF, random.Random(number))
 
     async def step() -> int:
@@ -126,7 +130,7 @@ def _single(db: Database, number: int):  # type: ignore[no-untyped-def]
     return step
 
 
-def _lists(db: Database, accounts: list[Account], number: int):  # type: ignore[no-untyped-def]
+def _lists(db: Database, accounts: list[Account], number: int) -> Step:
     draw = Zipf(ACCOUNTS, ZIPF, random.Random(1000 + number))
 
     def transfer() -> Transfer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shutil
 import signal
@@ -206,6 +207,7 @@ async def _buy(
         connections=connections,
         seconds=seconds,
         once=once,
+        seed=random.SystemRandom().getrandbits(60),
     )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pinwheel.bench.buyers"),

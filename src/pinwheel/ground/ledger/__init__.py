@@ -11,18 +11,10 @@ journal is never changed, only reversed; a verb costs a constant number of state
 the length of its list; an account without a floor never makes two writers wait for each other.
 """
 
-from pinwheel.ground.ledger.actions import (
-    expire,
-    hold,
-    keep_for,
-    open_accounts,
-    post,
-    reduce,
-    release,
-    release_for,
-    set_floor,
-)
+from pinwheel.ground.ledger.actions import post, set_floor
 from pinwheel.ground.ledger.books import close_period, exchange, reverse
+from pinwheel.ground.ledger.holding import expire, hold, keep_for, reduce, release, release_for
+from pinwheel.ground.ledger.locking import open_accounts
 from pinwheel.ground.ledger.model import (
     Account,
     AmountNotPositive,

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.ground.ledger.actions import PERIOD_LOCK, _closed_until, post
+from pinwheel.ground.ledger.actions import post
+from pinwheel.ground.ledger.locking import PERIOD_LOCK, closed_until_of
 from pinwheel.ground.ledger.model import (
     Account,
     Journal,
@@ -75,7 +76,7 @@ async def close_period(tx: Tx, until: dt.datetime) -> int:
     Waits for postings under way; later ones with an earlier date are refused (``PeriodClosed``).
     """
     await tx.run("select pg_advisory_xact_lock($1)", PERIOD_LOCK)
-    before = await _closed_until(tx)
+    before = await closed_until_of(tx)
     if until > tx.now or (before is not None and until <= before):
         raise PeriodClosed(closed_until=(before or tx.now).isoformat())
     await tx.run(

@@ -1,6 +1,6 @@
 """What the ledger does by the clock."""
 
-from pinwheel.ground.ledger.actions import expire
+from pinwheel.ground.ledger.holding import expire
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import every
 

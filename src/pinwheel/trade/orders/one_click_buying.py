@@ -16,7 +16,7 @@ from pinwheel.trade.orders.cart_queries import known_order
 from pinwheel.trade.orders.model import Quote
 from pinwheel.trade.orders.one_click import Tap, Tapped
 from pinwheel.trade.orders.one_click_actions import count_tap, drafted, scope_of
-from pinwheel.trade.orders.stages import HOLD_SECONDS
+from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 
 async def one_click_quote(tx: Tx, caller: Caller, offer_id: uuid.UUID, quantity: int = 1) -> Quote:

@@ -12,8 +12,7 @@ import msgspec
 
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
-from pinwheel.trade import inventory, payments, pricing
-from pinwheel.trade.inventory import Place, Wanted, available
+from pinwheel.trade import payments, pricing
 from pinwheel.trade.orders.model import (
     MAX_LINES,
     MAX_QUANTITY,
@@ -36,8 +35,7 @@ from pinwheel.trade.orders.model import (
     quoted,
 )
 from pinwheel.trade.orders.one_click_travel import TravelStage
-
-HOLD_SECONDS = 900  # how long stock waits for a payment
+from pinwheel.trade.orders.stock_stage import StockStage
 
 
 class Stage(Protocol):
@@ -275,100 +273,6 @@ class TaxStage:
         return None
 
 
-class _Free(msgspec.Struct, frozen=True):
-    variant_id: uuid.UUID
-    seller_id: uuid.UUID
-    node: str
-    atp: int
-
-
-class StockStage:
-    """Choose the nodes and take the stock. Deciding uses what can be promised now; recording
-    takes holds under lock, and a draft that lost a race is sourced again, twice at most. Two
-    statements and the ledger's."""
-
-    async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
-        wanted = sorted({line.variant_id for d in drafts for line in d.lines})
-        rows = await tx.rows(
-            _Free,
-            """
-            select variant_id, seller_id, node, atp from inventory.v_atp
-             where cell = $1 and variant_id = any($2::uuid[]) and is_open
-            """,
-            tx.cell,
-            wanted,
-        )
-        free = {(r.variant_id, r.seller_id, r.node): r.atp for r in rows}
-        return free, await inventory.nodes(tx), placing
-
-    def decide(self, loaded: Any, draft: Draft) -> None:
-        free, nodes, placing = loaded
-        wanted = [Wanted(li.variant_id, li.seller_id, li.quantity) for li in draft.lines]
-        parts = inventory.source(wanted, free, nodes)
-        if parts is None:
-            draft.refusal = _short(draft, free)
-            return
-        if len(parts) == len(draft.lines):
-            for part in parts:
-                draft.lines[part.line].node = part.node
-        else:
-            draft.lines = _split(draft, parts)
-        if placing:
-            for line in draft.lines:
-                free[line.variant_id, line.seller_id, line.node] -= line.quantity
-
-    async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
-        waiting = list(drafts)
-        for left in (2, 1, 0):
-            lost = await self._take(tx, waiting, left)
-            if not lost:
-                return
-            if not left:
-                for draft in lost:
-                    draft.refusal = _short(draft, {})
-                return
-            for draft in lost:
-                draft.lines = _joined(draft)
-            again = await self.load(tx, lost, True)
-            for draft in lost:
-                self.decide(again, draft)
-            waiting = [d for d in lost if d.refusal is None]
-
-    async def _take(self, tx: Tx, drafts: Sequence[Draft], turn: int) -> list[Draft]:
-        """Hold each line's stock; the drafts that did not get all of theirs, with nothing of it
-        held."""
-        asked = [(d, number, line) for d in drafts for number, line in enumerate(d.lines)]
-        until = tx.later_than(HOLD_SECONDS)
-        answers = await ledger.hold(
-            tx,
-            [
-                ledger.Hold(
-                    document_kind="order",
-                    document_id=draft.id,
-                    key=f"{number}:{line.node}:{turn}",
-                    debit=inventory.sold(line.variant_id),
-                    credit=available(Place(line.seller_id, line.node, line.variant_id)),
-                    amount=line.quantity,
-                    expires_at=until,
-                )
-                for draft, number, line in asked
-            ],
-        )
-        lost: dict[uuid.UUID, Draft] = {}
-        for (draft, _, line), answer in zip(asked, answers, strict=True):
-            if isinstance(answer, ledger.Held):
-                line.hold_id = answer.hold_id
-            else:
-                lost[draft.id] = draft
-        if lost:
-            given_back = [li.hold_id for d in lost.values() for li in d.lines if li.hold_id]
-            await ledger.release(tx, given_back)
-            for draft in lost.values():
-                for line in draft.lines:
-                    line.hold_id = None
-        return list(lost.values())
-
-
 class AgreementStage:
     """What the buyer agreed to is what holds: the figures are the quote's, and the tenders
     cover the total.
@@ -482,54 +386,3 @@ def _tax(amount_minor: int, basis_points: int, included: bool) -> int:
     if included:
         return pricing.tax_included(amount_minor, basis_points)
     return pricing.tax_on_top(amount_minor, basis_points)
-
-
-def _short(draft: Draft, free: dict[tuple[uuid.UUID, uuid.UUID, str], int]) -> inventory.OutOfStock:
-    """Which item there is too little of."""
-    for line in draft.lines:
-        left = sum(
-            max(0, atp)
-            for (v, s, _), atp in free.items()
-            if (v, s) == (line.variant_id, line.seller_id)
-        )
-        asked = sum(li.quantity for li in draft.lines if li.variant_id == line.variant_id)
-        if left < asked:
-            return inventory.OutOfStock(sku=line.sku, left=left, asked=asked)
-    first = draft.lines[0]
-    return inventory.OutOfStock(sku=first.sku, left=0, asked=first.quantity)
-
-
-def _split(draft: Draft, parts: Sequence[inventory.Part]) -> list[DraftLine]:
-    """A line for each node; discount and tax go by largest remainder, so that the parts are the
-    whole."""
-    lines = []
-    for number, line in enumerate(draft.lines):
-        mine = [p for p in parts if p.line == number]
-        weights = [p.quantity for p in mine]
-        discounts = pricing.allocate(line.discount_minor, weights)
-        taxes = pricing.allocate(line.tax_minor, weights)
-        for part, discount, tax in zip(mine, discounts, taxes, strict=True):
-            lines.append(
-                msgspec.structs.replace(
-                    line,
-                    quantity=part.quantity,
-                    node=part.node,
-                    discount_minor=discount,
-                    tax_minor=tax,
-                )
-            )
-    return lines
-
-
-def _joined(draft: Draft) -> list[DraftLine]:
-    """Undo a split, to source again."""
-    joined: dict[uuid.UUID, DraftLine] = {}
-    for line in draft.lines:
-        first = joined.get(line.offer_id)
-        if first is None:
-            joined[line.offer_id] = msgspec.structs.replace(line, node="", hold_id=None)
-        else:
-            first.quantity += line.quantity
-            first.discount_minor += line.discount_minor
-            first.tax_minor += line.tax_minor
-    return list(joined.values())

@@ -10,10 +10,12 @@ from functools import partial
 
 import msgspec
 
+from pinwheel.ground.identity import PersonErased
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.events import every, outside
+from pinwheel.kernel.events import during, every, outside
 from pinwheel.trade.payments.actions import record
 from pinwheel.trade.payments.cards import UUID
+from pinwheel.trade.payments.methods import forget_methods
 from pinwheel.trade.payments.model import (
     OPEN,
     STORE_CREDIT,
@@ -241,3 +243,10 @@ async def deliver_sandbox(db: Database, sandbox: Sandbox) -> int:
     await outbox.settle(sandbox.pool, sorted(taken), db.clock.now())
     await outbox.try_again(sandbox.pool, refused, db.clock.now())
     return len(sent)
+
+
+@during(PersonErased)
+async def forget_buyers_methods(tx: Tx, events: Sequence[PersonErased]) -> None:
+    """Kept methods go with the person; payments stay in the books."""
+    for event in events:
+        await forget_methods(tx, event.person_id)
