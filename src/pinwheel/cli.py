@@ -8,6 +8,8 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, version
 from typing import Any
 
+from pinwheel.kernel.errors import Refusal
+
 Options = Callable[[argparse.ArgumentParser], Any]
 
 
@@ -95,7 +97,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     target, _, _ = COMMANDS[arguments.command]
     command = EntryPoint(name=arguments.command, value=target, group="pinwheel").load()
-    return int(command(arguments) or 0)
+    try:
+        return int(command(arguments) or 0)
+    except Refusal as refusal:
+        sys.stderr.write(f"{refusal.sentence('en')}\n{refusal.sentence('zh')}\n")
+        return 2
 
 
 if __name__ == "__main__":

@@ -12,19 +12,15 @@ import msgspec
 import uvloop
 
 from pinwheel import app, serving
-from pinwheel.kernel.errors import Invalid, Refusal
+from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.migrate import migrate
 from pinwheel.trade import imports
 from pinwheel.trade.imports import Report
 
 
 def take_in(arguments: argparse.Namespace) -> int:
-    """0 when every record was taken, 1 when some were refused, 2 when nothing could be."""
-    try:
-        report = uvloop.run(_take_in(arguments))
-    except Refusal as refusal:
-        _say(f"{refusal.sentence('en')}\n{refusal.sentence('zh')}")
-        return 2
+    """0 when every record was taken, 1 when some were refused."""
+    report = uvloop.run(_take_in(arguments))
     if arguments.json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     else:

@@ -138,7 +138,7 @@ def _with_database(settings: Settings) -> Settings:
 
 async def _run(settings: Settings) -> None:
     stopping = _stopping()
-    async with database_of(settings) as url:
+    async with database_of(settings, alone=True) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         await migrate_database(url, progress=lambda name: say(f"migration {name}"))
         db = await app.open_database(settings)
@@ -151,12 +151,21 @@ async def _run(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def database_of(settings: Settings) -> AsyncIterator[str]:
-    """The address of PostgreSQL: the one that is set, or our own, which is stopped last of all."""
+async def database_of(settings: Settings, *, alone: bool = False) -> AsyncIterator[str]:
+    """The address of PostgreSQL: the one that is set, the one that a running shop of this data
+    directory has (unless ``alone``), or our own, which is stopped last of all."""
     if settings.database_url:
         yield settings.database_url
         return
-    server = await embedded.start(settings.data_dir.resolve() / "postgres", progress=say)
+    data = settings.data_dir.resolve() / "postgres"
+    try:
+        server = await embedded.start(data, progress=say)
+    except embedded.AlreadyRunning:
+        url = None if alone else embedded.running(data)
+        if url is None:
+            raise
+        yield url
+        return
     watcher = asyncio.create_task(server.wait())
     try:
         yield server.url

@@ -10,7 +10,15 @@ is refused with a sentence that says what to do.
 """
 
 from pinwheel.kernel.embedded.programs import binaries, system_binaries
-from pinwheel.kernel.embedded.refusals import DatabaseRefusal
-from pinwheel.kernel.embedded.server import PostgresServer, start
+from pinwheel.kernel.embedded.refusals import AlreadyRunning, DatabaseRefusal
+from pinwheel.kernel.embedded.server import PostgresServer, running, start
 
-__all__ = ["DatabaseRefusal", "PostgresServer", "binaries", "start", "system_binaries"]
+__all__ = [
+    "AlreadyRunning",
+    "DatabaseRefusal",
+    "PostgresServer",
+    "binaries",
+    "running",
+    "start",
+    "system_binaries",
+]

@@ -169,6 +169,17 @@ class PostgresServer:
             return
 
 
+def running(data: Path) -> str | None:
+    """The address of the server that another process runs in this data directory; None without one.
+    What it was told of itself (port, password) lies beside the data, readable by its owner."""
+    places = Places(Path(os.path.realpath(data)))
+    try:
+        port, password = places.port.read_text(), places.password.read_text()
+    except OSError:
+        return None
+    return f"postgresql://pinwheel:{password}@127.0.0.1:{int(port)}/pinwheel"
+
+
 async def start(
     data: Path,
     *,
