@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pinwheel.kernel.db import Database
 from pinwheel.trade import catalogue, inventory
 from shop import open_shop
@@ -23,3 +25,12 @@ async def test_free_stock_follows_a_merge_and_reserved_stock_stays(db: Database)
         (gone, "EAST"): (0, 0),
     }
     assert not await shop.broken()
+
+
+async def test_a_node_that_does_not_exist_is_named_and_nothing_changes(db: Database) -> None:
+    shop = await open_shop(db, [500], [{"MAIN": 5}])
+    with pytest.raises(inventory.UnknownNode):
+        async with db.transaction() as tx:
+            place = inventory.Place(shop.variants[0], "MOON", shop.variants[0])
+            await inventory.set_limits(tx, place, safety_stock=1)
+    assert await shop.stock(0) == (5, 0)

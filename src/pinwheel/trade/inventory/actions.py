@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 
+import asyncpg
 import msgspec
 
 from pinwheel.ground import ledger
@@ -27,6 +28,8 @@ from pinwheel.trade.inventory.model import (
     supplied,
     written_off,
 )
+
+KNOWN_ELSEWHERE = "see the list of stock nodes / 见库存节点列表"
 
 
 async def save_nodes(tx: Tx, nodes: Sequence[Node]) -> None:
@@ -199,9 +202,21 @@ async def set_node_open(tx: Tx, code: str, is_open: bool) -> None:
 
 
 async def open_positions(tx: Tx, places: Sequence[Place]) -> None:
-    """Open the places that are new, with their ledger account. 2 statements at most."""
+    """Open the places that are new, with their ledger account. 2 statements at most. Refuses
+    ``UnknownNode``."""
     ordered = sorted(set(places), key=lambda p: available(p).id)
-    fresh = await tx.values(
+    try:
+        fresh = set(await _insert_positions(tx, ordered))
+    except asyncpg.ForeignKeyViolationError as error:
+        # The transaction ends with this refusal: nothing of the call remains.
+        nodes = ", ".join(sorted({p.node for p in ordered}))
+        raise UnknownNode(node=nodes, known=KNOWN_ELSEWHERE) from error
+    if fresh:
+        await ledger.open_accounts(tx, [a for p in ordered if (a := available(p)).id in fresh])
+
+
+async def _insert_positions(tx: Tx, ordered: Sequence[Place]) -> list[int]:
+    return await tx.values(
         """
         insert into inventory.position (cell, variant_id, seller_id, node, account_id)
         select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[])
@@ -214,8 +229,6 @@ async def open_positions(tx: Tx, places: Sequence[Place]) -> None:
         [p.node for p in ordered],
         [available(p).id for p in ordered],
     )
-    if fresh:
-        await ledger.open_accounts(tx, [a for p in ordered if (a := available(p)).id in set(fresh)])
 
 
 def came_back(place: Place, quantity: int, *, sellable: bool) -> Transfer:
