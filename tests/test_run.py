@@ -51,6 +51,14 @@ class House:
         self.process.kill()
         raise AssertionError(self.said())
 
+    def wait_until_said(self, words: str) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if words in self.out.read_text(encoding="utf-8"):
+                return
+            time.sleep(0.1)
+        raise AssertionError(self.said())
+
     def end(self, sign: signal.Signals) -> str:
         self.process.send_signal(sign)
         return self.said()
@@ -109,7 +117,7 @@ def test_several_web_processes_share_one_database(url: str, data: Path, port: in
 
 def test_a_worker_process_stops_cleanly(url: str, data: Path, port: int) -> None:
     house = House(data, port, "work", PINWHEEL_DATABASE_URL=url)
-    time.sleep(2)
+    house.wait_until_said("Working.")
     out = house.end(signal.SIGTERM)
     assert (house.process.returncode, "Traceback" in out) == (0, False), out
 

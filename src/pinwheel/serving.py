@@ -238,6 +238,7 @@ async def _work(settings: Settings) -> None:
     worker = Worker(db)
     working = asyncio.create_task(worker.run())
     waiting = asyncio.create_task(stopping.wait())
+    say("Working. / 正在处理后台任务。")
     try:
         await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
