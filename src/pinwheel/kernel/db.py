@@ -231,7 +231,7 @@ class Database:
         self.clock = clock
         self.reactions = reactions
         self.cell = cell
-        # Ids are unguessable to nobody; they must only never meet: seeded once from the system.
+        # Ids are no secrets, they must only never meet: seeded once from the system.
         self.random = rng or random.Random(os.urandom(32))
         self.given: dict[type, Any] = {}  # what app.py hands to verbs, by type: providers, checkout
         self.work_due = asyncio.Event()  # set after a commit that left jobs: wakes the worker here

@@ -137,8 +137,7 @@ class Edge:
             self._observe(scope, exchange, time.perf_counter() - began)
 
     def _straight(self, scope: Any, exchange: Exchange) -> ASGIApp | None:
-        """A route without parameters needs no routing: its function is called at once, which is
-        a third of what a request costs otherwise."""
+        """A route without parameters needs no routing: its function is called at once."""
         handler = self._plain.get((scope["method"], exchange.path))
         if handler is None:
             return None
