@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pinwheel.kernel.db import Tx
-from pinwheel.trade.orders import Checkout, Draft, Reason, Stage
+from pinwheel.trade.orders import Checkout, Draft, Reason
 
 
 class Invoiced(msgspec.Struct, frozen=True):
@@ -78,11 +78,4 @@ class InvoiceDelivery:
 
 def checkout(prices: InvoicePrices, delivery: InvoiceDelivery) -> Checkout:
     """The shop's own checkout with the two steps in it. Paid at once, as an invoice is."""
-    made = Checkout(prices)
-    row: list[Stage] = []
-    for stage in made.stages:
-        row.append(stage)
-        if type(stage).__name__ == "TaxStage":
-            row.append(delivery)
-    made.stages = tuple(row)
-    return made
+    return Checkout(prices, after_tax=(delivery,))

@@ -15,6 +15,7 @@ from pinwheel.trade.orders.actions import (
     confirm,
     give_money_back,
     give_up,
+    let_go,
     locked,
 )
 from pinwheel.trade.orders.buying import Bought, Buying
@@ -64,7 +65,9 @@ from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.model import (
     AboveLimit,
     BadQuantity,
+    Claim,
     DeliveryOption,
+    Discount,
     Draft,
     DraftLine,
     EmptyOrder,
@@ -122,8 +125,10 @@ from pinwheel.trade.orders.returning import (
     take_back,
 )
 from pinwheel.trade.orders.stages import Stage
+from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 __all__ = [
+    "HOLD_SECONDS",
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
@@ -138,8 +143,10 @@ __all__ = [
     "CartMerged",
     "CartSight",
     "Checkout",
+    "Claim",
     "DaySum",
     "DeliveryOption",
+    "Discount",
     "Draft",
     "DraftLine",
     "EmptyOrder",
@@ -204,6 +211,7 @@ __all__ = [
     "inbox",
     "inbox_counts",
     "known_order",
+    "let_go",
     "line_money",
     "lines_of",
     "locked",

@@ -35,8 +35,10 @@ LATE = "paid after the order had ended"
 class Checkout:
     """The verbs that walk the stages. ``app.py`` makes one with the stages of every floor."""
 
-    def __init__(self, *higher: Stage, capture: bool = True) -> None:
-        self.stages = row_of_stages(*higher)
+    def __init__(
+        self, *higher: Stage, after_tax: Sequence[Stage] = (), capture: bool = True
+    ) -> None:
+        self.stages = row_of_stages(higher, after_tax)
         self.capture = capture
 
     async def quote(self, tx: Tx, drafts: Sequence[Draft]) -> list[Quote | Refusal]:
@@ -386,6 +388,19 @@ async def cancel(
     return (await locked(tx, order_id))[0]
 
 
+async def let_go(tx: Tx, order_ids: Sequence[uuid.UUID]) -> int:
+    """What these orders waited for has happened: once paid they may be sent. How many waited. Safe
+    to repeat. 1 statement."""
+    return await tx.run(
+        """
+        update orders."order" set waits_for = null
+         where cell = $1 and id = any($2::uuid[]) and waits_for is not null
+        """,
+        tx.cell,
+        list(order_ids),
+    )
+
+
 async def give_money_back(
     tx: Tx, order: Order, amount_minor: int, reason: str, *, whole: bool = False
 ) -> None:
@@ -424,7 +439,7 @@ async def locked(
         select id, number, state, person_id, contact, ship_to, country, region, market, currency,
                channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
                tax_minor, tax_included, total_minor, secured_minor, refunded_minor, delivery_taken,
-               reasons, placed_at, held_until, cancelled_at, cancel_reason
+               reasons, placed_at, held_until, waits_for, cancelled_at, cancel_reason
           from orders."order"
          where cell = $1 and id = $2 and ($3::uuid is null or person_id = $3)
            for update

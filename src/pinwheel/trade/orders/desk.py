@@ -112,7 +112,8 @@ async def inbox(
              from orders.line l where l.cell = o.cell and l.order_id = o.id) l
          where o.cell = $1 and ($4::uuid is null or o.id < $4)
            and ($11::text is null or o.state = $11) and case $3::text
-                 when 'to_send' then o.state = 'placed' and coalesce(o.held_until <= $2, true)
+                 when 'to_send' then o.state = 'placed' and o.waits_for is null
+                   and coalesce(o.held_until <= $2, true)
                  when 'late' then o.state in ('placed', 'shipped') and o.promised_at < $2
                  when 'unsourced' then o.state = 'placed' and exists (
                    select from orders.line u
@@ -148,7 +149,8 @@ async def inbox_counts(tx: Tx) -> InboxCounts:
         "count",
         InboxCounts,
         """
-        select count(*) filter (where o.state = 'placed' and coalesce(o.held_until <= $2, true))
+        select count(*) filter (where o.state = 'placed' and o.waits_for is null
+                 and coalesce(o.held_until <= $2, true))
                  as to_send,
                count(*) filter (where o.state in ('placed', 'shipped')
                  and o.placed_at + make_interval(days => d.max_days) < $2) as late,

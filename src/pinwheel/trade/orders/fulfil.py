@@ -82,7 +82,7 @@ async def locked_orders(
         select id, number, state, person_id, contact, ship_to, country, region, market, currency,
                channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
                tax_minor, tax_included, total_minor, secured_minor, refunded_minor, delivery_taken,
-               reasons, placed_at, held_until, cancelled_at, cancel_reason
+               reasons, placed_at, held_until, waits_for, cancelled_at, cancel_reason
           from orders."order" where cell = $1 and id = any($2::uuid[]) order by id for update
         """,
         tx.cell,
@@ -185,8 +185,10 @@ def _planned(
         if sending.parts is None
         else _merged(sending.parts)
     )
-    if order.state not in ("placed", "shipped") or (
-        order.held_until is not None and order.held_until > tx.now
+    if (
+        order.state not in ("placed", "shipped")
+        or order.waits_for is not None
+        or (order.held_until is not None and order.held_until > tx.now)
     ):
         return OrderNotReady(number=order.number, state=order.state)
     short = _not_open(order, by_number, wanted)

@@ -36,6 +36,27 @@ class Tender(msgspec.Struct, frozen=True):
     amount_minor: int | None = None
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """A price that somebody promised this buyer: a team's seat, a bargain, a newcomer offer. The
+    stage of its ``kind`` proves it or refuses the draft."""
+
+    kind: str
+    id: uuid.UUID
+
+
+class Discount(msgspec.Struct, frozen=True, kw_only=True):
+    """So much off one offer's line: who takes it off, which budget pays (None: the seller's own
+    price cut), and why, in words for the buyer."""
+
+    source: str
+    source_id: uuid.UUID
+    offer_id: uuid.UUID
+    amount_minor: int
+    budget_id: uuid.UUID | None = None
+    en: str
+    zh: str
+
+
 class Reason(msgspec.Struct, frozen=True):
     """Why a figure is what it is: shown to the buyer and kept with the order."""
 
@@ -85,7 +106,9 @@ class Draft(msgspec.Struct, kw_only=True):
     """What a buyer asks for, and what the stages make of it. ``expected`` is what the buyer
     saw: a quote's token, or the total alone as ``GBP 1399``. ``most_minor``: no more than this;
     ``address_id``: the address of the buyer's book, for orders that may travel together (within
-    ``join_seconds``)."""
+    ``join_seconds``). ``coupons`` are codes as typed in; ``device`` is a keyed hash, "" when
+    unknown. A stage sets ``capture`` False to have the money authorised only, and ``waits_for``
+    to what must happen before the paid order is sent (``let_go``)."""
 
     id: uuid.UUID
     items: Sequence[Item]
@@ -107,6 +130,9 @@ class Draft(msgspec.Struct, kw_only=True):
     most_minor: int | None = None
     address_id: uuid.UUID | None = None
     join_seconds: int = 0
+    coupons: Sequence[str] = ()
+    claims: Sequence[Claim] = ()
+    device: str = ""
     # filled by the stages; ``asked`` tells a repeat from another request under the same key
     currency: str = ""
     tax_included: bool = True
@@ -117,11 +143,15 @@ class Draft(msgspec.Struct, kw_only=True):
     reasons: list[Reason] = []
     refusal: Refusal | None = None
     leader_id: uuid.UUID | None = None
+    discounts: list[Discount] = []
+    claimed: set[uuid.UUID] = set()
+    capture: bool | None = None
+    waits_for: str | None = None
     asked: bytes = b""
 
     def __post_init__(self) -> None:
         """Remember what was asked, before a stage fills anything in."""
-        wanted = (
+        wanted: tuple[Any, ...] = (
             self.items,
             self.market,
             self.country,
@@ -130,7 +160,26 @@ class Draft(msgspec.Struct, kw_only=True):
             self.tenders,
             self.person_id,
         )
+        if self.coupons or self.claims:
+            wanted += (self.coupons, self.claims)
         self.asked = hashlib.blake2b(msgspec.json.encode(wanted), digest_size=16).digest()
+
+    def take_off(self, discount: Discount) -> None:
+        """Lower the line of the discount's offer, and keep why. It never goes below nothing:
+        more than the line still costs is a ``ValueError`` of the stage that asked."""
+        line = next(li for li in self.lines if li.offer_id == discount.offer_id)
+        if not 0 < discount.amount_minor <= line.goods_minor - line.discount_minor:
+            raise ValueError(f"{discount.amount_minor} off a line that has not so much left")
+        line.discount_minor += discount.amount_minor
+        self.discounts.append(discount)
+        self.reasons.append(
+            Reason(discount.source, discount.en, discount.zh, -discount.amount_minor)
+        )
+
+    def start_walk(self) -> None:
+        """Forget what an earlier walk decided: a batch that raced walks again."""
+        self.reasons, self.discounts, self.claimed = [], [], set()
+        self.leader_id = self.capture = self.waits_for = None
 
     @property
     def goods_minor(self) -> int:
@@ -275,6 +324,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[Reason]
     placed_at: dt.datetime
     held_until: dt.datetime | None
+    waits_for: str | None
     cancelled_at: dt.datetime | None
     cancel_reason: str | None
 
@@ -419,7 +469,7 @@ class NothingToShip(Refusal):
 
 
 class OrderNotReady(Refusal):
-    """Not paid for, cancelled, or still inside the buyer's undo window."""
+    """Not paid for, cancelled, waiting for its team, or still inside the buyer's undo window."""
 
     en = "Order {number} can't be sent yet: it is {state}."
     zh = "订单 {number} 目前状态为 {state}，还不能发货。"

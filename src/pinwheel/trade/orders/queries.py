@@ -35,7 +35,7 @@ async def order(
         select id, number, state, person_id, contact, ship_to, country, region, market, currency,
                channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
                tax_minor, tax_included, total_minor, secured_minor, refunded_minor, delivery_taken,
-               reasons, placed_at, held_until, cancelled_at, cancel_reason
+               reasons, placed_at, held_until, waits_for, cancelled_at, cancel_reason
           from orders."order"
          where cell = $1 and (id = $2 or number = $3) and ($4::uuid is null or person_id = $4)
         """,
@@ -67,7 +67,7 @@ async def orders(
         select id, number, state, person_id, contact, ship_to, country, region, market, currency,
                channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
                tax_minor, tax_included, total_minor, secured_minor, refunded_minor, delivery_taken,
-               reasons, placed_at, held_until, cancelled_at, cancel_reason
+               reasons, placed_at, held_until, waits_for, cancelled_at, cancel_reason
           from orders."order"
          where cell = $1 and ($2::uuid is null or person_id = $2)
            and ($3::text is null or state = $3) and ($4::uuid is null or id < $4)

@@ -128,7 +128,7 @@ class PriceStage:
 
     def decide(self, loaded: Any, draft: Draft) -> None:
         markets, priced = loaded
-        draft.reasons, draft.leader_id = [], None  # a batch that raced walks again
+        draft.start_walk()
         market = markets.get(draft.market)
         if market is None:
             draft.refusal = UnknownMarket(market=draft.market)
@@ -321,7 +321,7 @@ def payments_of(draft: Draft, tx: Tx, *, capture: bool) -> list[payments.NewPaym
             currency=draft.currency,
             provider=tender.provider,
             method=tender.method,
-            capture=capture,
+            capture=capture if draft.capture is None else draft.capture,
             return_url=draft.return_url,
             tender_order=position,
         )
@@ -334,15 +334,16 @@ def payments_of(draft: Draft, tx: Tx, *, capture: bool) -> list[payments.NewPaym
     ]
 
 
-def row_of_stages(*higher: Stage) -> tuple[Stage, ...]:
-    """The whole row; stages of higher floors (promotions, benefits, team claims) follow the
-    price."""
+def row_of_stages(higher: Sequence[Stage], after_tax: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The whole row; stages of higher floors (team claims, promotions, benefits) follow the price,
+    and those that need the tax follow it."""
     return (
         PriceStage(),
         *higher,
         DeliveryStage(),
         TravelStage(),
         TaxStage(),
+        *after_tax,
         AgreementStage(),
         StockStage(),
     )

@@ -15,6 +15,7 @@ from pinwheel.kernel.web import Answer, Call, get, post
 from pinwheel.trade.orders import actions, fulfil, queries
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.model import (
+    Claim,
     Draft,
     Item,
     NoDelivery,
@@ -63,12 +64,25 @@ class PayWith(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amount_minor: Annotated[int, msgspec.Meta(ge=1, le=10**15)] | None = None
 
 
+class WantedClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A price promised to the buyer: a team's seat, a bargain, a newcomer offer."""
+
+    kind: Code
+    id: UUID
+
+
+Coupons = Annotated[list[Code], msgspec.Meta(max_length=20)]
+Claims = Annotated[list[WantedClaim], msgspec.Meta(max_length=20)]
+
+
 class QuoteRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     items: Annotated[list[WantedItem], msgspec.Meta(min_length=1, max_length=200)]
     market: Code
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
     region: Text = ""
     delivery: Code | None = None
+    coupons: Coupons = []
+    claims: Claims = []
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +96,8 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     delivery: Code | None = None
     quote: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     return_url: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    coupons: Coupons = []
+    claims: Claims = []
 
 
 class CancelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +131,8 @@ async def quote(call: Call, db: Database, data: QuoteRequest) -> Answer[Quote]:
         region=data.region,
         delivery=data.delivery,
         person_id=call.caller.person_id,
+        coupons=data.coupons,
+        claims=[Claim(c.kind, c.id) for c in data.claims],
     )
     async with db.reading() as tx:
         [answer] = await db.given[Buying].checkout.quote(tx, [draft])
@@ -152,6 +170,8 @@ async def place_order(call: Call, db: Database, data: OrderRequest) -> Answer[Bo
         scope=caller.actor,
         key=call.idempotency_key,
         return_url=data.return_url,
+        coupons=data.coupons,
+        claims=[Claim(c.kind, c.id) for c in data.claims],
     )
     bought = await db.given[Buying].buy(draft)
     return Answer(bought)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import asyncpg
 import msgspec
 
 from pinwheel.kernel.db import Tx
-from pinwheel.trade.orders.model import Draft, number_of, quote_token
+from pinwheel.trade.orders.model import Discount, Draft, number_of, quote_token
 
 
 class Raced(asyncpg.SerializationError):  # type: ignore[misc]
@@ -19,11 +20,15 @@ class Raced(asyncpg.SerializationError):  # type: ignore[misc]
 
 
 async def insert_orders(tx: Tx, drafts: Sequence[Draft]) -> None:
-    """Write the drafts as orders that wait for their payment. One statement."""
+    """Write the drafts as orders that wait for their payment. One statement, and one where there
+    are discounts."""
     try:
         await _insert(tx, drafts)
     except asyncpg.UniqueViolationError as error:
         raise Raced(str(error)) from error
+    discounts = [(d.id, one) for d in drafts for one in d.discounts]
+    if discounts:
+        await _insert_discounts(tx, discounts)
 
 
 async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
@@ -34,19 +39,21 @@ async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
             cell, id, number, state, person_id, contact, ship_to, country, region, market, currency,
             channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
             tax_minor, tax_included, total_minor, reasons, quote, scope, key, input_hash,
-            held_until, placed_at)
+            held_until, waits_for, placed_at)
           select $1, o.id, o.number, 'pending_payment', o.person_id, o.contact, o.ship_to,
                  o.country, o.region, o.market, o.currency, o.channel, o.delivery, o.goods,
                  o.discount, o.delivery_minor, o.delivery_tax, o.tax, o.tax_included, o.total,
-                 o.reasons::jsonb, o.quote, o.scope, o.key, o.input_hash, o.held_until, $2
+                 o.reasons::jsonb, o.quote, o.scope, o.key, o.input_hash, o.held_until,
+                 o.waits_for, $2
             from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
                         $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
                         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
                         $18::bigint[], $19::boolean[], $20::bigint[], $21::text[], $22::text[],
-                        $23::text[], $24::text[], $25::bytea[], $26::timestamptz[])
+                        $23::text[], $24::text[], $25::bytea[], $26::timestamptz[], $27::text[])
                  as o(id, number, person_id, contact, ship_to, country, region, market, currency,
                       channel, delivery, goods, discount, delivery_minor, delivery_tax, tax,
-                      tax_included, total, reasons, quote, scope, key, input_hash, held_until)
+                      tax_included, total, reasons, quote, scope, key, input_hash, held_until,
+                      waits_for)
         )
         insert into orders.line (
           cell, order_id, line, offer_id, seller_id, variant_id, sku, title, node, hold_id,
@@ -55,10 +62,10 @@ async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
         select $1, l.order_id, l.line, l.offer_id, l.seller_id, l.variant_id, l.sku,
                l.title::jsonb, l.node, l.hold_id, l.quantity, l.unit_price, l.goods, l.discount,
                l.rate, l.tax, l.total, l.fee
-          from unnest($27::uuid[], $28::smallint[], $29::uuid[], $30::uuid[], $31::uuid[],
-                      $32::text[], $33::text[], $34::text[], $35::uuid[], $36::bigint[],
-                      $37::bigint[], $38::bigint[], $39::bigint[], $40::int[], $41::bigint[],
-                      $42::bigint[], $43::bigint[])
+          from unnest($28::uuid[], $29::smallint[], $30::uuid[], $31::uuid[], $32::uuid[],
+                      $33::text[], $34::text[], $35::text[], $36::uuid[], $37::bigint[],
+                      $38::bigint[], $39::bigint[], $40::bigint[], $41::int[], $42::bigint[],
+                      $43::bigint[], $44::bigint[])
                as l(order_id, line, offer_id, seller_id, variant_id, sku, title, node, hold_id,
                     quantity, unit_price, goods, discount, rate, tax, total, fee)
         """,
@@ -66,6 +73,26 @@ async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
         tx.now,
         *_order_columns(tx, drafts),
         *_line_columns(drafts),
+    )
+
+
+async def _insert_discounts(tx: Tx, discounts: Sequence[tuple[uuid.UUID, Discount]]) -> None:
+    await tx.run(
+        """
+        insert into orders.discount
+          (cell, order_id, offer_id, source, source_id, budget_id, amount_minor)
+        select $1, order_id, offer_id, source, source_id, budget_id, sum(amount_minor)
+          from unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[])
+               as d(order_id, offer_id, source, source_id, budget_id, amount_minor)
+         group by order_id, offer_id, source, source_id, budget_id
+        """,
+        tx.cell,
+        [order_id for order_id, _ in discounts],
+        [d.offer_id for _, d in discounts],
+        [d.source for _, d in discounts],
+        [d.source_id for _, d in discounts],
+        [d.budget_id for _, d in discounts],
+        [d.amount_minor for _, d in discounts],
     )
 
 
@@ -95,6 +122,7 @@ def _order_columns(tx: Tx, drafts: Sequence[Draft]) -> list[list[Any]]:
         [d.key for d in drafts],
         [d.asked if d.key else None for d in drafts],
         [tx.now + dt.timedelta(seconds=d.undo_seconds) if d.undo_seconds else None for d in drafts],
+        [d.waits_for for d in drafts],
     ]
 
 
