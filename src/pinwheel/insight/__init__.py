@@ -1,0 +1,1 @@
+"""Insight: what happens in the shop, who its people are, and what works."""
