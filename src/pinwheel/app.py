@@ -26,12 +26,14 @@ from pinwheel.faces.storefront import (
     returning_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
-from pinwheel.ground import identity, media
+from pinwheel.ground import identity, media, messages
 from pinwheel.ground.identity import jobs as identity_jobs
 from pinwheel.ground.identity import web as identity_web
 from pinwheel.ground.ledger import jobs as ledger_jobs
 from pinwheel.ground.media import jobs as media_jobs
 from pinwheel.ground.media import web as media_web
+from pinwheel.ground.messages import jobs as messages_jobs
+from pinwheel.ground.messages import web as messages_web
 from pinwheel.growth import community
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
@@ -45,6 +47,7 @@ from pinwheel.kernel.web import Edge, routes_of
 from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
 from pinwheel.trade import orders, payments, returns
+from pinwheel.trade.budgets import jobs as budgets_jobs
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
@@ -61,8 +64,10 @@ JOBS: tuple[ModuleType, ...] = (
     upkeep,
     identity_jobs,
     media_jobs,
+    messages_jobs,
     ledger_jobs,
     catalogue_jobs,
+    budgets_jobs,
     pricing_jobs,
     marketplace_jobs,
     inventory_jobs,
@@ -81,6 +86,7 @@ JOBS: tuple[ModuleType, ...] = (
 WEB: tuple[ModuleType, ...] = (
     identity_web,
     media_web,
+    messages_web,
     payments_web,
     orders_web,
     cart_web,
@@ -107,6 +113,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
     ("returns", returns.export),
     ("pictures", media.export),
+    ("letters", messages.export),
     ("community", community.export),
 )
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
@@ -140,7 +147,9 @@ SEED: Seeding | None = seeding.seed
 
 PROMISING: tuple[str, ...] = (
     "pinwheel.ground.ledger",
+    "pinwheel.ground.messages",
     "pinwheel.trade.catalogue",
+    "pinwheel.trade.budgets",
     "pinwheel.trade.pricing",
     "pinwheel.trade.marketplace",
     "pinwheel.trade.inventory",
@@ -174,6 +183,7 @@ async def open_database(settings: Settings) -> Database:
 def furnish(db: Database, settings: Settings) -> Database:
     """Give the house what its verbs ask for: payment providers, the row of stages."""
     media.use(db, settings.data_dir / "media")
+    messages.use(db, settings)
     payments.use(db, settings)
     db.given[Settings] = settings
     checkout = orders.Checkout(capture=settings.capture == "at_placement")
