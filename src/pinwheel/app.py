@@ -37,6 +37,7 @@ from pinwheel.ground.messages import web as messages_web
 from pinwheel.growth import community
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
+from pinwheel.insight.audience import jobs as audience_jobs
 from pinwheel.kernel import observe, upkeep
 from pinwheel.kernel import settings as kernel_settings
 from pinwheel.kernel.db import Database, connect
@@ -76,6 +77,7 @@ JOBS: tuple[ModuleType, ...] = (
     cart_jobs,
     one_click_jobs,
     returns_jobs,
+    audience_jobs,
     community_jobs,
     open_jobs,
     search_jobs,

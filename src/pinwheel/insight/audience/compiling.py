@@ -1,0 +1,181 @@
+# ruff: noqa: S608 - statements are woven of literals, every value is a parameter
+"""From a rule to one statement over the people in a range of ids.
+
+Fragments are literals chosen by the rule's shape; every value is a parameter. Conditions over many
+rows are joined as sums over the same range, so the plan stays a row of hash or merge joins
+whatever the number of people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from pinwheel.insight.audience.language import (
+    All,
+    Any_,
+    Count,
+    Did,
+    Ltv,
+    Member,
+    Money,
+    Not,
+    Placed,
+    Prefers,
+    Rfm,
+    Rule,
+    Since,
+    Tier,
+    Within,
+    wanted,
+)
+
+OPERATORS = {"<": "<", "<=": "<=", "=": "=", "!=": "<>", ">=": ">=", ">": ">"}
+NUMBERS = {
+    "orders": "p.orders",
+    "cancelled_orders": "p.cancelled_orders",
+    "pieces": "p.pieces",
+    "returned_pieces": "p.returned_pieces",
+}
+INSTANTS = {"first_order": "p.first_at", "last_order": "p.last_at"}
+PLACES = {
+    "country": "p.country",
+    "region": "p.region",
+    "market": "p.market",
+    "channel": "p.channel",
+}
+IN_RANGE = "cell = $1 and person_id > $2 and person_id <= $3"
+
+
+class Compiled(msgspec.Struct):
+    """``from_where`` follows ``select …``; its first four arguments are the cell, the range of
+    person ids (after, up to and with) and the time, then ``values``."""
+
+    from_where: str
+    values: list[Any]
+
+
+def compiled(rule: Rule) -> Compiled:
+    """One statement's ``from`` and ``where`` for ``rule``."""
+    weaver = _Weaver()
+    predicate = weaver.predicate(rule)
+    joins = "".join(weaver.joins)
+    return Compiled(
+        f" from audience.person p{joins}"
+        f" where p.cell = $1 and p.person_id > $2 and p.person_id <= $3"
+        f" and $4::timestamptz is not null and ({predicate})",
+        weaver.values,
+    )
+
+
+class _Weaver:
+    def __init__(self) -> None:
+        self.joins: list[str] = []
+        self.values: list[Any] = []
+
+    def given(self, value: Any, kind: str) -> str:
+        self.values.append(value)
+        return f"${len(self.values) + 4}::{kind}"
+
+    def joined(self, source: str) -> str:
+        name = f"j{len(self.joins)}"
+        self.joins.append(f" left join ({source}) {name} on {name}.person_id = p.person_id")
+        return name
+
+    def predicate(self, rule: Rule) -> str:
+        if isinstance(rule, All):
+            return "(" + " and ".join(self.predicate(part) for part in rule.of) + ")"
+        if isinstance(rule, Any_):
+            return "(" + " or ".join(self.predicate(part) for part in rule.of) + ")"
+        if isinstance(rule, Not):
+            return f"(not {self.predicate(rule.of)})"
+        return f"coalesce({self.condition(rule)}, false)"
+
+    def condition(self, rule: Rule) -> str:
+        if isinstance(rule, Count):
+            value = self.given(rule.value, "bigint")
+            return f"{NUMBERS[rule.fact]} {OPERATORS[rule.op]} {value}"
+        if isinstance(rule, Since):
+            span = self.given(dt.timedelta(days=rule.days), "interval")
+            return f"$4 - {INSTANTS[rule.fact]} {OPERATORS[rule.op]} {span}"
+        if isinstance(rule, Placed):
+            return f"{PLACES[rule.fact]} = any({self.given(wanted(rule), 'text[]')})"
+        if isinstance(rule, Tier):
+            return self.tier(rule)
+        if isinstance(rule, Money):
+            return self.money(rule)
+        if isinstance(rule, Within):
+            return self.within(rule)
+        if isinstance(rule, Did):
+            return self.did(rule)
+        return self.named(rule)
+
+    def tier(self, rule: Tier) -> str:
+        name = f"j{len(self.joins)}"
+        self.joins.append(
+            f" left join lateral (select tier from audience.region_tier where country = p.country"
+            f" and region in (p.region, '') order by region desc limit 1) {name} on true"
+        )
+        return f"{name}.tier = any({self.given(rule.any_of, 'smallint[]')})"
+
+    def money(self, rule: Money) -> str:
+        market = self.given(rule.market, "text")
+        name = self.joined(
+            f"select person_id, orders, net_minor from audience.spend where {IN_RANGE}"
+            f" and market = {market}"
+        )
+        fact = f"{name}.net_minor"
+        if rule.fact == "average_minor":
+            fact += f" / nullif({name}.orders, 0)"
+        return f"coalesce({fact}, 0) {OPERATORS[rule.op]} {self.given(rule.value, 'bigint')}"
+
+    def within(self, rule: Within) -> str:
+        span = self.given(dt.timedelta(days=rule.days), "interval")
+        market = f" and market = {self.given(rule.market, 'text')}" if rule.market else ""
+        fact = "count(*)" if rule.fact == "orders" else "sum(net_minor)"
+        name = self.joined(
+            f"select person_id, {fact} as n from audience.purchase where {IN_RANGE} and stands"
+            f" and at > $4 - {span} and at <= $4{market} group by person_id"
+        )
+        return f"coalesce({name}.n, 0) {OPERATORS[rule.op]} {self.given(rule.value, 'bigint')}"
+
+    def did(self, rule: Did) -> str:
+        event, days = self.given(rule.event, "text"), self.given(rule.days, "int")
+        name = self.joined(
+            f"select person_id, sum(count) as n from audience.activity where {IN_RANGE}"
+            f" and name = {event} and day > ($4 at time zone 'UTC')::date - {days}"
+            f" group by person_id"
+        )
+        return f"coalesce({name}.n, 0) {OPERATORS[rule.op]} {self.given(rule.value, 'bigint')}"
+
+    def named(self, rule: Rule) -> str:
+        if isinstance(rule, Prefers):
+            market = f" and market = {self.given(rule.market, 'text')}" if rule.market else ""
+            source = (
+                f"select distinct person_id from audience.taste where {IN_RANGE}"
+                f" and category_id = {self.given(rule.category, 'uuid')}"
+                f" and share_basis_points >= {self.given(rule.share_basis_points, 'int')}{market}"
+            )
+        elif isinstance(rule, Rfm):
+            asked = f" and market = {self.given(rule.market, 'text')}"
+            if rule.names:
+                asked += f" and name = any({self.given(rule.names, 'text[]')})"
+            for column, fifths in (("r", rule.r), ("f", rule.f), ("m", rule.m)):
+                if fifths:
+                    asked += f" and {column} = any({self.given(fifths, 'smallint[]')})"
+            source = f"select person_id from audience.rfm where {IN_RANGE}{asked}"
+        elif isinstance(rule, Ltv):
+            source = (
+                f"select person_id from audience.ltv where {IN_RANGE}"
+                f" and market = {self.given(rule.market, 'text')}"
+                f" and band = any({self.given(rule.bands, 'text[]')})"
+            )
+        elif isinstance(rule, Member):
+            source = (
+                f"select person_id from audience.membership where {IN_RANGE}"
+                f" and segment_id = {self.given(rule.id, 'uuid')} and left_at is null"
+            )
+        else:
+            raise TypeError(type(rule).__name__)
+        return f"{self.joined(source)}.person_id is not null"

@@ -1,0 +1,55 @@
+"""What follows: facts are followed, time is watched, rules are walked, the erased are forgotten."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from pinwheel.ground.identity import GuestsForgotten, PersonErased
+from pinwheel.insight.audience import walking
+from pinwheel.insight.audience.model import FIRST, SegmentSaved
+from pinwheel.kernel.db import Tx
+from pinwheel.kernel.events import Event, after, during, every
+
+ROUNDS = 5
+
+
+class WalkGoesOn(Event, frozen=True, kw_only=True):
+    """The next stretch of a walk over everybody."""
+
+    segment_id: uuid.UUID
+    version: int
+    after: uuid.UUID
+
+
+@every(seconds=2)
+async def follow(tx: Tx) -> None:
+    for _ in range(ROUNDS):
+        if await walking.follow(tx) < walking.FACTS_AT_ONCE:
+            return
+
+
+@every(seconds=5)
+async def look_again(tx: Tx) -> None:
+    await walking.look_again(tx)
+
+
+@after(SegmentSaved, WalkGoesOn)
+async def walk(tx: Tx, events: Sequence[SegmentSaved | WalkGoesOn]) -> None:
+    for event in events:
+        start = event.after if isinstance(event, WalkGoesOn) else FIRST
+        on = await walking.walk(tx, event.segment_id, event.version, start)
+        if on is not None:
+            rest = WalkGoesOn(segment_id=event.segment_id, version=event.version, after=on)
+            tx.later(walk, rest, at=tx.now)
+
+
+@during(PersonErased)
+async def forget_erased(tx: Tx, events: Sequence[PersonErased]) -> None:
+    """In the transaction of the erasure, under the writers' lock: nothing comes back after it."""
+    await walking.forget(tx, [event.person_id for event in events])
+
+
+@during(GuestsForgotten)
+async def forget_guests(tx: Tx, events: Sequence[GuestsForgotten]) -> None:
+    await walking.forget(tx, [one for event in events for one in event.person_ids])
