@@ -18,6 +18,7 @@ from pinwheel.trade.orders.actions import (
     let_go,
     locked,
 )
+from pinwheel.trade.orders.budget_stage import DiscountUsedUp
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart import (
     CartChanged,
@@ -31,9 +32,16 @@ from pinwheel.trade.orders.cart import (
 from pinwheel.trade.orders.cart_actions import clear as clear_cart
 from pinwheel.trade.orders.cart_actions import put as put_in_cart
 from pinwheel.trade.orders.cart_actions import remove as remove_from_cart
+from pinwheel.trade.orders.cart_actions import set_coupons as set_cart_coupons
 from pinwheel.trade.orders.cart_actions import set_quantities as set_cart_quantities
 from pinwheel.trade.orders.cart_buying import AddressedTo, Wish, order_cart
-from pinwheel.trade.orders.cart_queries import cart, cart_lines, known_order, pieces_in_cart
+from pinwheel.trade.orders.cart_queries import (
+    cart,
+    cart_coupons,
+    cart_lines,
+    known_order,
+    pieces_in_cart,
+)
 from pinwheel.trade.orders.desk import (
     VIEWS,
     DaySum,
@@ -62,6 +70,7 @@ from pinwheel.trade.orders.fulfil import (
     tax_payable,
 )
 from pinwheel.trade.orders.goodwill import give_goodwill
+from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.orders.model import (
     AboveLimit,
     BadQuantity,
@@ -73,6 +82,7 @@ from pinwheel.trade.orders.model import (
     EmptyOrder,
     Item,
     LinesCancelled,
+    LinesReturned,
     LineUnsourced,
     NoDelivery,
     NoTender,
@@ -124,6 +134,7 @@ from pinwheel.trade.orders.returning import (
     note_returned,
     take_back,
 )
+from pinwheel.trade.orders.revising import RulesChanged, held_revision, revise
 from pinwheel.trade.orders.stages import Stage
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
@@ -145,16 +156,20 @@ __all__ = [
     "Checkout",
     "Claim",
     "DaySum",
+    "DeliveryOff",
     "DeliveryOption",
     "Discount",
+    "DiscountUsedUp",
     "Draft",
     "DraftLine",
     "EmptyOrder",
+    "Hint",
     "InboxCounts",
     "InboxLine",
     "Item",
     "LineUnsourced",
     "LinesCancelled",
+    "LinesReturned",
     "NoAddress",
     "NoDelivery",
     "NoTender",
@@ -179,6 +194,7 @@ __all__ = [
     "Quote",
     "Reason",
     "ReturnTooDear",
+    "RulesChanged",
     "Sending",
     "Shipment",
     "SignInAgain",
@@ -196,6 +212,7 @@ __all__ = [
     "cancel",
     "cancel_lines",
     "cart",
+    "cart_coupons",
     "cart_lines",
     "clear_cart",
     "confirm",
@@ -208,6 +225,7 @@ __all__ = [
     "give_goodwill",
     "give_money_back",
     "give_up",
+    "held_revision",
     "inbox",
     "inbox_counts",
     "known_order",
@@ -228,8 +246,10 @@ __all__ = [
     "placed_by_day",
     "put_in_cart",
     "remove_from_cart",
+    "revise",
     "sales",
     "save_delivery_option",
+    "set_cart_coupons",
     "set_cart_quantities",
     "set_one_click_terms",
     "share",

@@ -12,6 +12,7 @@ from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import KeyReused, Refusal
 from pinwheel.trade import inventory, payments
+from pinwheel.trade.orders.budget_settling import reserve_again
 from pinwheel.trade.orders.model import (
     Draft,
     Order,
@@ -57,10 +58,14 @@ class Checkout:
         asked for after the commit (``payments.charge``)."""
         answers, fresh, twins = await self._repeats(tx, drafts)
         loads = await walk(tx, self.stages, fresh, placing=True)
+        walked = {d.id for d in fresh if d.refusal is None}
         for stage, loaded in zip(self.stages, loads, strict=True):
             standing = [d for d in fresh if d.refusal is None]
             if standing:
                 await stage.record(tx, loaded, standing)
+        fallen = [d.id for d in fresh if d.refusal is not None and d.id in walked]
+        if fallen:  # what an earlier stage held for it goes back
+            await ledger.release_for(tx, fallen)
         asked = await self._ask(tx, [d for d in fresh if d.refusal is None])
         standing = [d for d in fresh if d.refusal is None]
         if standing:
@@ -251,8 +256,9 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
                     for li in lines
                 ],
             )
+            again += await reserve_again(tx, order_id)
         held = [a for a in again or () if isinstance(a, ledger.Held)]
-        if again is None or len(held) < len(lines):
+        if again is None or len(held) < len(again):
             await ledger.release(tx, [h.hold_id for h in held])
             left = order.secured_minor - order.refunded_minor
             await give_money_back(tx, order, left, LATE, whole=True)
@@ -270,7 +276,7 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
             tx.cell,
             order_id,
             [li.line for li in lines],
-            [h.hold_id for h in held],
+            [h.hold_id for h in held[: len(lines)]],
         )
         tx.emit(
             OrderPlaced(

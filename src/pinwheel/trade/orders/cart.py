@@ -34,6 +34,7 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     price_minor: int | None
     currency: str | None
     free: int
+    coupons: list[str]  # of the whole cart
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -77,6 +78,7 @@ class CartSight(msgspec.Struct, frozen=True, kw_only=True):
     market: str
     lines: list[CartLine]
     pieces: int
+    coupons: list[str] = []
     quote: Quote | None = None
     refusal: Sentence | None = None
 

@@ -129,6 +129,20 @@ async def set_quantities(tx: Tx, person_id: uuid.UUID, items: Sequence[Item]) ->
     tx.emit(CartChanged(cart_id=cart_id, person_id=person_id, lines=sorted(wanted.items())))
 
 
+async def set_coupons(tx: Tx, person_id: uuid.UUID, codes: Sequence[str]) -> None:
+    """Have these codes with the cart and no others. What they are worth, a stage decides.
+    ``NotFound`` when there is no cart. 1 statement."""
+    changed = await tx.run(
+        "update orders.cart set coupons = $3, updated_at = $4 where cell = $1 and person_id = $2",
+        tx.cell,
+        person_id,
+        list(dict.fromkeys(codes)),
+        tx.now,
+    )
+    if not changed:
+        raise NotFound(what="cart")
+
+
 async def remove(tx: Tx, person_id: uuid.UUID, offer_ids: Sequence[uuid.UUID]) -> None:
     """Take lines out. One that is not there is out already. 2 statements."""
     cart_id = await _locked_cart(tx, person_id)
@@ -192,6 +206,10 @@ async def merge(tx: Tx, joined: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> None:
         ), guest as (
           update orders.cart c set merged_into = pair.cart from pair
            where c.cell = $1 and c.id = pair.guest_cart
+        ), coupons as (
+          update orders.cart c set coupons = c.coupons || g.coupons from pair
+            join orders.cart g on g.cell = $1 and g.id = pair.guest_cart
+           where c.cell = $1 and c.id = pair.cart and g.coupons <> '{}'
         ), moved as (
           delete from orders.cart_line l using pair
            where l.cell = $1 and l.cart_id = pair.guest_cart
@@ -270,6 +288,9 @@ async def take_ordered(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
           update orders.cart_line l set quantity = l.quantity - b.quantity from bought b
            where l.cell = $1 and l.cart_id = b.cart_id and l.offer_id = b.offer_id
              and l.quantity > b.quantity
+        ), used as (
+          update orders.cart c set coupons = '{}' from bought b
+           where c.cell = $1 and c.id = b.cart_id and c.coupons <> '{}'
         )
         delete from orders.cart_line l using bought b
          where l.cell = $1 and l.cart_id = b.cart_id and l.offer_id = b.offer_id

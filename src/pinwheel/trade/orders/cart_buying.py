@@ -12,8 +12,8 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.trade import payments
 from pinwheel.trade.orders.buying import Bought, Buying
-from pinwheel.trade.orders.cart import CHANNEL, NoAddress, items_of
-from pinwheel.trade.orders.cart_queries import KnownOrder, cart_lines, known_order
+from pinwheel.trade.orders.cart import CHANNEL, NoAddress, items_of, looked_at
+from pinwheel.trade.orders.cart_queries import KnownOrder, inside_of, known_order
 from pinwheel.trade.orders.model import Draft, EmptyOrder, Tender
 
 
@@ -67,7 +67,8 @@ async def order_cart(db: Database, caller: Caller, person_id: uuid.UUID, wish: W
 
 
 async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
-    items = items_of(await cart_lines(tx, person_id, wish.market))
+    rows = await inside_of(tx, person_id, wish.market)
+    items = items_of(looked_at(rows))
     if not items:
         raise EmptyOrder()
     person = await identity.person_of(tx, person_id)
@@ -93,6 +94,7 @@ async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
         scope=scope,
         key=wish.key,
         return_url=wish.return_url,
+        coupons=rows[0].coupons,
     )
 
 

@@ -26,12 +26,17 @@ class KnownOrder(msgspec.Struct, frozen=True):
 async def cart_lines(tx: Tx, person_id: uuid.UUID, market: str = "") -> list[CartLine]:
     """The lines of a person's cart as they stand in ``market`` (else the cart's own) now. One
     statement."""
-    rows = await tx.rows(
+    return looked_at(await inside_of(tx, person_id, market))
+
+
+async def inside_of(tx: Tx, person_id: uuid.UUID, market: str = "") -> list[Inside]:
+    """The lines as they are stored, each with the coupons of the cart. One statement."""
+    return await tx.rows(
         Inside,
         """
         select l.offer_id, l.quantity, l.seen_price_minor, l.seen_currency, l.added_at,
                o.variant_id, o.seller_id, v.sku, v.title, v.slug, o.max_per_order, p.price_minor,
-               m.currency, coalesce(a.free, 0)::bigint as free
+               m.currency, coalesce(a.free, 0)::bigint as free, c.coupons
           from orders.cart c
           join orders.cart_line l on l.cell = c.cell and l.cart_id = c.id
           left join pricing.v_market m on m.code = coalesce(nullif($3, ''), c.market) and m.active
@@ -53,7 +58,14 @@ async def cart_lines(tx: Tx, person_id: uuid.UUID, market: str = "") -> list[Car
         market,
         tx.now,
     )
-    return looked_at(rows)
+
+
+async def cart_coupons(tx: Tx, person_id: uuid.UUID) -> list[str]:
+    """The codes that lie with a person's cart. One statement."""
+    found: list[str] | None = await tx.value(
+        "select coupons from orders.cart where cell = $1 and person_id = $2", tx.cell, person_id
+    )
+    return found or []
 
 
 async def pieces_in_cart(tx: Tx, person_id: uuid.UUID) -> int:
@@ -79,14 +91,16 @@ async def cart(
     country: str,
     region: str = "",
     delivery: str | None = None,
+    device: str = "",
 ) -> CartSight:
     """The cart with the quote of what can be ordered of it. One statement and the quote's six,
     whatever the cart holds."""
-    lines = await cart_lines(tx, person_id, market) if person_id else []
+    rows = await inside_of(tx, person_id, market) if person_id else []
+    lines, coupons = looked_at(rows), rows[0].coupons if rows else []
     pieces = sum(line.quantity for line in lines)
     items = items_of(lines)
     if not items:
-        return CartSight(market=market, lines=lines, pieces=pieces)
+        return CartSight(market=market, lines=lines, pieces=pieces, coupons=coupons)
     draft = Draft(
         id=tx.new_id(),
         items=items,
@@ -95,12 +109,14 @@ async def cart(
         region=region,
         delivery=delivery,
         person_id=person_id,
+        coupons=coupons,
+        device=device,
     )
     [answer] = await checkout.quote(tx, [draft])
     if isinstance(answer, Refusal):
         why = Sentence(answer.code, answer.sentence("en"), answer.sentence("zh-CN"))
-        return CartSight(market=market, lines=lines, pieces=pieces, refusal=why)
-    return CartSight(market=market, lines=lines, pieces=pieces, quote=answer)
+        return CartSight(market=market, lines=lines, pieces=pieces, coupons=coupons, refusal=why)
+    return CartSight(market=market, lines=lines, pieces=pieces, coupons=coupons, quote=answer)
 
 
 async def known_order(tx: Tx, scope: str, key: str) -> KnownOrder | None:

@@ -61,3 +61,37 @@ select o.id, o.number, o.state, m.left_over, w.refunds from orders."order" o
    and m.left_over <> coalesce(w.refunds, 0)
    and not exists (select from payments.v_instruction f
                     where f.cell = o.cell and f.order_id = o.id and f.state = 'failed');
+
+-- promise: a discount that a budget pays for is reserved or spent, for every piece that stays with the buyer
+with gone as (
+  select cell, order_id, offer_id, sum(quantity) as whole, sum(cancelled + returned) as gone
+    from orders.line group by cell, order_id, offer_id),
+paid as (
+  select d.cell, d.order_id, d.offer_id, d.source, d.source_id, d.budget_id,
+         coalesce((select sum(case when p.debit = 'budget:' || d.budget_id || ':spent' then p.amount
+                              else -p.amount end) from ledger.v_posting p
+                    where p.cell = d.cell and p.document_id = d.order_id and starts_with(p.key, k.key)), 0) as spent,
+         coalesce((select sum(h.remaining) from ledger.v_hold h
+                    where h.cell = d.cell and h.document_id = d.order_id and h.state = 'open'
+                      and h.key in (k.key, k.key || ':again')), 0) as reserved
+    from orders.discount d
+    cross join lateral (select 'budget:' || d.budget_id || ':' || d.source || ':' || d.source_id || ':'
+                               || d.offer_id as key) k
+   where d.budget_id is not null)
+select o.id, o.number, o.state, d.source, d.amount_minor, p.spent, p.reserved, g.gone, g.whole
+  from orders.discount d
+  join orders."order" o on o.cell = d.cell and o.id = d.order_id
+  join paid p on (p.cell, p.order_id, p.offer_id, p.source, p.source_id, p.budget_id)
+                 = (d.cell, d.order_id, d.offer_id, d.source, d.source_id, d.budget_id)
+  join gone g on (g.cell, g.order_id, g.offer_id) = (d.cell, d.order_id, d.offer_id)
+ where (o.state in ('placed', 'shipped', 'delivered')
+        and p.spent + p.reserved < d.amount_minor - div(d.amount_minor * g.gone, g.whole))
+    or (o.state = 'cancelled' and o.cancelled_at < $now - interval '15 minutes' and p.spent + p.reserved <> 0);
+
+-- promise: what a budget spent on an order stands there as a discount
+select p.document_id, p.key, p.amount from ledger.v_posting p
+ where p.document_kind = 'order' and p.key like 'budget:%'
+   and not exists (select from orders.discount d
+                    where d.cell = p.cell and d.order_id = p.document_id
+                      and d.budget_id = split_part(p.key, ':', 2)::uuid
+                      and d.offer_id = split_part(p.key, ':', 5)::uuid);

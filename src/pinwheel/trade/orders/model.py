@@ -13,6 +13,7 @@ import msgspec
 
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Event
+from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.payments import Payment
 
 MAX_LINES = 200
@@ -96,6 +97,9 @@ class DraftLine(msgspec.Struct):
     fee_minor: int = 0
     node: str = ""
     hold_id: uuid.UUID | None = None
+    product_id: uuid.UUID | None = None
+    category_id: uuid.UUID | None = None
+    brand: str = ""
 
     @property
     def goods_minor(self) -> int:
@@ -147,6 +151,9 @@ class Draft(msgspec.Struct, kw_only=True):
     claimed: set[uuid.UUID] = set()
     capture: bool | None = None
     waits_for: str | None = None
+    revision: int = 0  # of the rules that stages keep in memory
+    delivery_offs: list[DeliveryOff] = []
+    hints: list[Hint] = []
     asked: bytes = b""
 
     def __post_init__(self) -> None:
@@ -164,21 +171,25 @@ class Draft(msgspec.Struct, kw_only=True):
             wanted += (self.coupons, self.claims)
         self.asked = hashlib.blake2b(msgspec.json.encode(wanted), digest_size=16).digest()
 
-    def take_off(self, discount: Discount) -> None:
-        """Lower the line of the discount's offer, and keep why. It never goes below nothing:
-        more than the line still costs is a ``ValueError`` of the stage that asked."""
-        line = next(li for li in self.lines if li.offer_id == discount.offer_id)
-        if not 0 < discount.amount_minor <= line.goods_minor - line.discount_minor:
-            raise ValueError(f"{discount.amount_minor} off a line that has not so much left")
-        line.discount_minor += discount.amount_minor
-        self.discounts.append(discount)
-        self.reasons.append(
-            Reason(discount.source, discount.en, discount.zh, -discount.amount_minor)
-        )
+    def take_off(self, *discounts: Discount) -> None:
+        """Lower the lines of the discounts' offers; those given together are one step and one
+        reason. A line never goes below nothing: more than it still costs is a ``ValueError`` of
+        the stage that asked."""
+        lines = {line.offer_id: line for line in reversed(self.lines)}
+        for discount in discounts:
+            line = lines[discount.offer_id]
+            if not 0 < discount.amount_minor <= line.goods_minor - line.discount_minor:
+                raise ValueError(f"{discount.amount_minor} off a line that has not so much left")
+            line.discount_minor += discount.amount_minor
+        self.discounts += discounts
+        if discounts:
+            first, whole = discounts[0], sum(d.amount_minor for d in discounts)
+            self.reasons.append(Reason(first.source, first.en, first.zh, -whole))
 
     def start_walk(self) -> None:
         """Forget what an earlier walk decided: a batch that raced walks again."""
         self.reasons, self.discounts, self.claimed = [], [], set()
+        self.delivery_offs, self.hints = [], []
         self.leader_id = self.capture = self.waits_for = None
 
     @property
@@ -219,6 +230,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     tax_minor: int
     total_minor: int
     reasons: list[Reason]
+    hints: list[Hint] = []
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,6 +261,7 @@ def quoted(draft: Draft) -> Quote:
         tax_minor=draft.tax_minor,
         total_minor=draft.total_minor,
         reasons=draft.reasons,
+        hints=draft.hints,
     )
 
 
@@ -508,6 +521,14 @@ class LinesCancelled(Event, frozen=True, kw_only=True):
     lines: list[tuple[int, int]]
     refund_minor: int
     reason: str
+
+
+class LinesReturned(Event, frozen=True, kw_only=True):
+    """Sent pieces of an order came back: (line, quantity)."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+    lines: list[tuple[int, int]]
 
 
 class OrderShipped(Event, frozen=True, kw_only=True):

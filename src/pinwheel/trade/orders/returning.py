@@ -15,7 +15,7 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.orders.fulfil import locked_orders, sales, tax_payable
-from pinwheel.trade.orders.model import Order, OrderLine
+from pinwheel.trade.orders.model import LinesReturned, Order, OrderLine
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -186,6 +186,10 @@ async def note_returned(
         list(refunds_minor),
         list(refunds_minor.values()),
     )
+    came: dict[uuid.UUID, list[tuple[int, int]]] = {}
+    for order_id, line, quantity in parts:
+        came.setdefault(order_id, []).append((line, quantity))
+    tx.emit(*(LinesReturned(order_id=i, lines=lines) for i, lines in came.items()))
 
 
 async def _refund(tx: Tx, fresh: Sequence[TakenBack]) -> None:

@@ -11,8 +11,11 @@ from typing import Any, Protocol
 import msgspec
 
 from pinwheel.ground import ledger
+from pinwheel.kernel import words
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import payments, pricing
+from pinwheel.trade.orders.budget_stage import BudgetStage
+from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.orders.model import (
     MAX_LINES,
     MAX_QUANTITY,
@@ -63,11 +66,19 @@ async def walk(
     return loads
 
 
-class _OfferPrice(msgspec.Struct, frozen=True):
-    offer_id: uuid.UUID
+class _Row(msgspec.Struct, frozen=True):
+    """A market with the revision of the rules, or an offer with its price."""
+
     currency: str
+    market: str | None
+    tax_included: bool
+    revision: int
+    offer_id: uuid.UUID | None
     seller_id: uuid.UUID
     variant_id: uuid.UUID
+    product_id: uuid.UUID
+    category_id: uuid.UUID | None
+    brand: str
     sku: str
     title: dict[str, str]
     slug: str
@@ -78,40 +89,30 @@ class _OfferPrice(msgspec.Struct, frozen=True):
     list_price_minor: int | None
 
 
-class _Market(msgspec.Struct, frozen=True):
-    code: str
-    currency: str
-    tax_included: bool
-    countries: list[str]
-
-
 class PriceStage:
-    """What each offer costs in the draft's market now. Two statements."""
+    """What each offer costs in the draft's market now, and the revision of the rules that later
+    stages keep in memory. One statement."""
 
     async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
-        markets = {
-            m.code: m
-            for m in await tx.rows(
-                _Market,
-                """
-                select code, currency, price_includes_tax as tax_included, countries
-                  from pricing.v_market where active
-                """,
-            )
-        }
-        pairs = {
-            (item.offer_id, markets[d.market].currency)
-            for d in drafts
-            if d.market in markets
-            for item in d.items[: MAX_LINES + 1]
-        }
+        pairs = {(i.offer_id, d.market) for d in drafts for i in d.items[: MAX_LINES + 1]}
         ordered = sorted(pairs)
-        priced = await tx.rows(
-            _OfferPrice,
+        rows = await tx.rows(
+            _Row,
             """
-            select o.offer_id, w.currency, o.seller_id, o.variant_id, v.sku, v.title, v.slug,
-                   v.tax_class, v.weight_grams, o.max_per_order, p.price_minor, p.list_price_minor
-              from unnest($1::uuid[], $2::text[]) as w(offer_id, currency)
+            select m.currency, m.code as market, m.price_includes_tax as tax_included,
+                   r.version as revision, null::uuid as offer_id, null::uuid as seller_id,
+                   null::uuid as variant_id, null::uuid as product_id, null::uuid as category_id,
+                   '' as brand, '' as sku, '{}'::jsonb as title, '' as slug, '' as tax_class,
+                   null::int as weight_grams, null::int as max_per_order, 0::bigint as price_minor,
+                   null::bigint as list_price_minor
+              from pricing.v_market m, orders.revision r where m.active
+            union all
+            select w.currency, null, false, 0, o.offer_id, o.seller_id, o.variant_id,
+                   v.product_id, v.category_id, v.brand, v.sku, v.title, v.slug, v.tax_class,
+                   v.weight_grams, o.max_per_order, p.price_minor, p.list_price_minor
+              from (select distinct u.offer_id, m.currency
+                      from unnest($1::uuid[], $2::text[]) as u(offer_id, market)
+                      join pricing.v_market m on m.code = u.market and m.active) w
               join marketplace.v_offer o on o.offer_id = w.offer_id and o.active
               join catalogue.v_variant v on v.variant_id = o.variant_id and v.buyable
               join lateral (
@@ -121,10 +122,11 @@ class PriceStage:
                  order by p.starts_at desc limit 1) p on true
             """,
             [offer for offer, _ in ordered],
-            [currency for _, currency in ordered],
+            [market for _, market in ordered],
             tx.now,
         )
-        return markets, {(row.offer_id, row.currency): row for row in priced}
+        markets = {row.market: row for row in rows if row.market is not None}
+        return markets, {(row.offer_id, row.currency): row for row in rows if row.market is None}
 
     def decide(self, loaded: Any, draft: Draft) -> None:
         markets, priced = loaded
@@ -134,12 +136,13 @@ class PriceStage:
             draft.refusal = UnknownMarket(market=draft.market)
             return
         draft.currency, draft.tax_included = market.currency, market.tax_included
+        draft.revision = market.revision
         draft.refusal = _countable(draft)
         if draft.refusal is not None:
             return
         draft.lines = []
         for offer_id, quantity in _merged(draft.items).items():
-            row: _OfferPrice | None = priced.get((offer_id, market.currency))
+            row: _Row | None = priced.get((offer_id, market.currency))
             if row is None:
                 draft.refusal = OfferUnavailable(sku=str(offer_id))
                 return
@@ -160,6 +163,9 @@ class PriceStage:
                     row.list_price_minor,
                     row.tax_class,
                     row.weight_grams or 0,
+                    product_id=row.product_id,
+                    category_id=row.category_id,
+                    brand=row.brand,
                 )
             )
 
@@ -200,32 +206,34 @@ class DeliveryStage:
     def decide(self, loaded: Any, draft: Draft) -> None:
         weight = sum(line.weight_grams * line.quantity for line in draft.lines)
         worth = draft.goods_minor - draft.discount_minor
-        draft.options = [
-            DeliveryOption(
-                row.code,
-                row.name,
-                0
-                if row.free_from_minor is not None and worth >= row.free_from_minor
-                else row.price_minor,
-                row.min_days,
-                row.max_days,
-            )
+        full = {
+            row.code: 0
+            if row.free_from_minor is not None and worth >= row.free_from_minor
+            else row.price_minor
             for row in loaded.get(draft.market, ())
             if row.max_weight_grams is None or weight <= row.max_weight_grams
+        }
+        offs = {code: best_delivery_off(draft, code, price) for code, price in full.items()}
+        draft.options = [
+            DeliveryOption(
+                row.code, row.name, full[row.code] - offs[row.code][0], row.min_days, row.max_days
+            )
+            for row in loaded.get(draft.market, ())
+            if row.code in full
         ]
         chosen = next((o for o in draft.options if draft.delivery in (None, "", o.code)), None)
         if chosen is None:
             draft.refusal = NoDelivery(country=draft.country)
             return
         draft.delivery, draft.delivery_minor = chosen.code, chosen.price_minor
-        draft.reasons.append(
-            Reason(
-                "delivery",
-                chosen.name.get("en", chosen.code),
-                chosen.name.get("zh-CN", chosen.code),
-                chosen.price_minor,
-            )
-        )
+        en, zh = chosen.name.get("en", chosen.code), chosen.name.get("zh-CN", chosen.code)
+        draft.reasons.append(Reason("delivery", en, zh, full[chosen.code]))
+        off, why = offs[chosen.code]
+        if why is not None and off:
+            draft.reasons.append(Reason(why.source, why.en, why.zh, -off))
+        row = next(r for r in loaded[draft.market] if r.code == chosen.code)
+        if chosen.price_minor and row.free_from_minor is not None:
+            draft.hints.append(free_delivery_hint(draft.currency, row.free_from_minor - worth))
 
     async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
         return None
@@ -334,6 +342,26 @@ def payments_of(draft: Draft, tx: Tx, *, capture: bool) -> list[payments.NewPaym
     ]
 
 
+def best_delivery_off(draft: Draft, code: str, price_minor: int) -> tuple[int, DeliveryOff | None]:
+    """The most that comes off this way of delivery, and why; the first of equals."""
+    best: tuple[int, DeliveryOff | None] = (0, None)
+    for one in draft.delivery_offs:
+        off = one.off(code, price_minor)
+        if off > best[0]:
+            best = (off, one)
+    return best
+
+
+def free_delivery_hint(currency: str, missing_minor: int) -> Hint:
+    amount, betrag = (words.money(missing_minor, currency, w) for w in ("en", "zh-CN"))
+    return Hint(
+        kind="near",
+        en=f"Add {amount} more for free delivery.",
+        zh=f"再买 {betrag} 即可免运费。",
+        missing_minor=missing_minor,
+    )
+
+
 def row_of_stages(higher: Sequence[Stage], after_tax: Sequence[Stage]) -> tuple[Stage, ...]:
     """The whole row; stages of higher floors (team claims, promotions, benefits) follow the price,
     and those that need the tax follow it."""
@@ -345,6 +373,7 @@ def row_of_stages(higher: Sequence[Stage], after_tax: Sequence[Stage]) -> tuple[
         TaxStage(),
         *after_tax,
         AgreementStage(),
+        BudgetStage(),
         StockStage(),
     )
 
