@@ -239,6 +239,7 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
         if (
             order.secured_minor - order.refunded_minor >= order.total_minor
             and order.cancel_reason == "unpaid"
+            and order.waits_for is None  # its team's seat is gone, or somebody else's by now
         ):
             again = await ledger.hold(
                 tx,

@@ -431,6 +431,8 @@ async def cancel_lines(
     await _write_cancelled(tx, order_id, parts, last, reason)
     holds = [(by_number[n].hold_id, q) for n, q in parts]
     await ledger.reduce(tx, [(hold_id, q) for hold_id, q in holds if hold_id is not None])
+    if last and not order.delivery_taken:  # seats, coupon uses: what else it held
+        await ledger.release_for(tx, [order_id])
     await give_money_back(tx, order, refund, reason, whole=last and not order.delivery_taken)
     tx.emit(
         LinesCancelled(
