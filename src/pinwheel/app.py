@@ -26,7 +26,7 @@ from pinwheel.faces.storefront import (
     returning_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
-from pinwheel.ground import identity, media, messages
+from pinwheel.ground import identity, media, messages, trust
 from pinwheel.ground.identity import jobs as identity_jobs
 from pinwheel.ground.identity import web as identity_web
 from pinwheel.ground.ledger import jobs as ledger_jobs
@@ -34,10 +34,14 @@ from pinwheel.ground.media import jobs as media_jobs
 from pinwheel.ground.media import web as media_web
 from pinwheel.ground.messages import jobs as messages_jobs
 from pinwheel.ground.messages import web as messages_web
+from pinwheel.ground.trust import jobs as trust_jobs
 from pinwheel.growth import community
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
+from pinwheel.insight import tracking
 from pinwheel.insight.audience import jobs as audience_jobs
+from pinwheel.insight.tracking import jobs as tracking_jobs
+from pinwheel.insight.tracking import web as tracking_web
 from pinwheel.kernel import observe, upkeep
 from pinwheel.kernel import settings as kernel_settings
 from pinwheel.kernel.db import Database, connect
@@ -52,7 +56,7 @@ from pinwheel.trade.budgets import jobs as budgets_jobs
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
-from pinwheel.trade.orders import cart_jobs, cart_web, one_click_jobs, one_click_web
+from pinwheel.trade.orders import budget_jobs, cart_jobs, cart_web, one_click_jobs, one_click_web
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import jobs as payments_jobs
@@ -67,6 +71,7 @@ JOBS: tuple[ModuleType, ...] = (
     media_jobs,
     messages_jobs,
     ledger_jobs,
+    trust_jobs,
     catalogue_jobs,
     budgets_jobs,
     pricing_jobs,
@@ -74,9 +79,11 @@ JOBS: tuple[ModuleType, ...] = (
     inventory_jobs,
     payments_jobs,
     orders_jobs,
+    budget_jobs,
     cart_jobs,
     one_click_jobs,
     returns_jobs,
+    tracking_jobs,
     audience_jobs,
     community_jobs,
     open_jobs,
@@ -94,6 +101,7 @@ WEB: tuple[ModuleType, ...] = (
     cart_web,
     one_click_web,
     returns_web,
+    tracking_web,
     demonstration_web,
     community_web,
     open_web,
@@ -115,8 +123,10 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
     ("returns", returns.export),
     ("pictures", media.export),
+    ("trust", trust.export),
     ("letters", messages.export),
     ("community", community.export),
+    ("tracking", tracking.export),
 )
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
 
@@ -138,7 +148,14 @@ async def search_opening(db: Database, state: dict[str, Any]) -> AsyncIterator[N
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-OPENINGS: tuple[Opening, ...] = (search_opening,)
+@asynccontextmanager
+async def tracking_opening(db: Database, state: dict[str, Any]) -> AsyncIterator[None]:
+    """The group commit of events."""
+    state["tracking"] = tracking.intake(db)
+    yield
+
+
+OPENINGS: tuple[Opening, ...] = (search_opening, tracking_opening)
 """What must be opened once the database is: group commits, an index. Each puts what handlers need
 into the dict; they find it as ``call.app.state[name]``."""
 
@@ -149,6 +166,7 @@ SEED: Seeding | None = seeding.seed
 
 PROMISING: tuple[str, ...] = (
     "pinwheel.ground.ledger",
+    "pinwheel.ground.trust",
     "pinwheel.ground.messages",
     "pinwheel.trade.catalogue",
     "pinwheel.trade.budgets",
@@ -158,6 +176,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.payments",
     "pinwheel.trade.orders",
     "pinwheel.trade.returns",
+    "pinwheel.insight.tracking",
     "pinwheel.growth.community",
     "pinwheel.platform.open",
     "pinwheel.replay",
