@@ -32,7 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_secret_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_publishable_key: str = ""
-    smtp_url: str = ""  # empty: mail goes to the local mailbox
+    smtp_url: str = ""  # smtp(s)://user:password@host:port; empty: mail goes to the local mailbox
+    mail_from: str = ""  # the sender's address
+    mail_webhook_secret: str = ""  # whsec_…: signs notices of bounces; empty: none are taken
     log_level: str = "info"
     secure_cookies: bool = False
     trusted_proxies: str = ""  # comma-separated addresses whose X-Forwarded-For is believed
