@@ -1,0 +1,254 @@
+"""Judging acts: what surrounds them is read in one statement, the rules decide purely, and every
+verdict is kept with its evidence."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from pinwheel.ground.trust.model import Act, Decision, Rule, Verdict, Why
+from pinwheel.ground.trust.rules import Around, judged
+from pinwheel.kernel.db import Tx
+
+
+async def judge(tx: Tx, acts: Sequence[Act]) -> list[Verdict]:
+    """A verdict for each act, in order, with its reasons. 4 statements, however many acts.
+
+    An act with a ``document_id`` that was judged before (same kind and person) is judged again:
+    ask once. A review waits for a person: ``VerdictDecided`` tells what they said."""
+    if not acts:
+        return []
+    ids = [tx.new_id() for _ in acts]
+    await _write_acts(tx, ids, acts)
+    rules = await rules_of(tx)
+    around = {a.id: a for a in await surroundings_of(tx, ids)}
+    verdicts = []
+    for act_id in ids:
+        decision, score, reasons = judged(around[act_id], rules)
+        verdicts.append(Verdict(act_id, decision, score, reasons))
+    await _write_verdicts(tx, verdicts, acts)
+    return verdicts
+
+
+async def rules_of(tx: Tx) -> list[Rule]:
+    return await tx.rows(
+        Rule,
+        "select code, kinds, weight, limits, is_on, en, zh from trust.rule order by code",
+    )
+
+
+async def surroundings_of(tx: Tx, act_ids: Sequence[uuid.UUID]) -> list[Around]:
+    """What surrounded each act at its time; clusters are today's. 1 statement."""
+    return await tx.rows(
+        Around,
+        """
+        with act as materialized (
+          select a.id, a.kind, a.person_id, a.other_id, a.at,
+                 coalesce(p.cluster_id, a.person_id) as mine,
+                 coalesce(o.cluster_id, a.other_id) as theirs
+            from trust.act a
+            left join trust.member p on p.cell = a.cell and p.person_id = a.person_id
+            left join trust.member o on o.cell = a.cell and o.person_id = a.other_id
+           where a.cell = $1 and a.id = any($2::uuid[])
+        )
+        select a.id, a.kind, coalesce(a.mine = a.theirs, false) as same_person,
+               case when a.theirs is null or a.mine = a.theirs then '{}'::text[] else array(
+                 select distinct s.kind from trust.sighting s
+                   join trust.sighting t on t.cell = s.cell and t.kind = s.kind
+                        and t.value = s.value and t.person_id = a.other_id
+                   join trust.trait r on r.cell = s.cell and r.kind = s.kind and r.value = s.value
+                        and r.ignored_because is null
+                  where s.cell = $1 and s.person_id = a.person_id order by s.kind) end as shared,
+               mine.accounts, mine.today, way.back, way.forth, circle.found as circle,
+               helpers.accounts as helpers, helpers.devices as helper_devices,
+               helpers.identities as helper_identities, ties.pairs as helper_ties,
+               near.fresh as fresh_near, near.accounts as near,
+               array(select distinct s.kind from trust.sighting s
+                       join trust.trait r on r.cell = s.cell and r.kind = s.kind
+                            and r.value = s.value and r.ignored_because = 'crowd'
+                      where s.cell = $1 and s.person_id = a.person_id) as crowded,
+               past.denials, past.pardoned
+          from act a
+          cross join lateral (
+            select greatest(1, (select count(*) from trust.member m where m.cell = $1
+                                   and m.cluster_id = a.mine))::int as accounts,
+                   (select count(*) from (
+                      select a.person_id as id union
+                      select m.person_id from trust.member m
+                       where m.cell = $1 and m.cluster_id = a.mine) who
+                      join trust.act b on b.cell = $1 and b.person_id = who.id and b.kind = a.kind
+                       and b.at > a.at - interval '1 day' and b.at <= a.at)::int as today) mine
+          cross join lateral (
+            select count(*) filter (where coalesce(m.cluster_id, b.person_id) = a.theirs
+                     and coalesce(n.cluster_id, b.other_id) = a.mine)::int as back,
+                   count(*) filter (where coalesce(m.cluster_id, b.person_id) = a.mine
+                     and coalesce(n.cluster_id, b.other_id) = a.theirs)::int as forth
+              from trust.act b
+              left join trust.member m on m.cell = $1 and m.person_id = b.person_id
+              left join trust.member n on n.cell = $1 and n.person_id = b.other_id
+             where b.cell = $1 and b.kind = a.kind and a.mine <> a.theirs
+               and b.other_id in (
+                 select a.person_id union select a.other_id union
+                 select x.person_id from trust.member x
+                  where x.cell = $1 and x.cluster_id in (a.mine, a.theirs))
+               and b.at > a.at - interval '30 days' and b.at <= a.at) way
+          cross join lateral (
+            select exists (
+              select from trust.act b
+                join trust.act c on c.cell = $1 and c.kind = a.kind and c.person_id = b.other_id
+                     and c.at > a.at - interval '30 days' and c.at <= a.at
+                left join trust.member n on n.cell = $1 and n.person_id = c.other_id
+               where b.cell = $1 and b.kind = a.kind and b.person_id = a.other_id
+                 and b.at > a.at - interval '30 days' and b.at <= a.at and a.mine <> a.theirs
+                 and coalesce(n.cluster_id, c.other_id) = a.mine) as found) circle
+          cross join lateral (
+            select count(distinct b.person_id)::int as accounts,
+                   count(distinct coalesce(d.value, decode(replace(b.person_id::text, '-', ''),
+                     'hex')))::int as devices,
+                   count(distinct coalesce(m.cluster_id, b.person_id))::int as identities
+              from trust.act b
+              left join trust.member m on m.cell = $1 and m.person_id = b.person_id
+              left join lateral (
+                select s.value from trust.sighting s
+                  join trust.trait t on t.cell = s.cell and t.kind = s.kind and t.value = s.value
+                 where s.cell = $1 and s.person_id = b.person_id and s.kind = 'device'
+                 order by t.persons desc, s.value limit 1) d on true
+             where b.cell = $1 and b.other_id = a.other_id and b.kind = a.kind
+               and b.at > a.at - interval '30 days' and b.at <= a.at) helpers
+          cross join lateral (
+            select count(distinct (least(h.person_id, b.person_id),
+                                   greatest(h.person_id, b.person_id)))::int as pairs
+              from (select distinct person_id from trust.act h
+                     where h.cell = $1 and h.other_id = a.other_id and h.kind = a.kind
+                       and h.at > a.at - interval '30 days' and h.at <= a.at limit 60) h
+              join trust.act b on b.cell = $1 and b.other_id = h.person_id and b.kind = a.kind
+                   and b.at > a.at - interval '30 days' and b.at <= a.at
+                   and b.person_id <> h.person_id
+              join trust.act g on g.cell = $1 and g.person_id = b.person_id and g.kind = a.kind
+                   and g.other_id = a.other_id and g.at > a.at - interval '30 days'
+                   and g.at <= a.at) ties
+          cross join lateral (
+            select count(distinct b.person_id)::int as accounts,
+                   count(distinct b.person_id) filter (
+                     where m.noted_at > a.at - interval '1 day')::int as fresh
+              from trust.sighting s
+              join lateral (
+                select o.person_id from trust.sighting o
+                 where o.cell = $1 and o.kind = 'network' and o.value = s.value limit 200) o on true
+              join trust.act b on b.cell = $1 and b.person_id = o.person_id and b.kind = a.kind
+                   and b.other_id is not distinct from a.other_id
+                   and b.at > a.at - interval '1 day' and b.at <= a.at
+              left join trust.member m on m.cell = $1 and m.person_id = b.person_id
+             where s.cell = $1 and s.person_id = a.person_id and s.kind = 'network') near
+          cross join lateral (
+            select (select count(*) from (
+                      select a.person_id as id union
+                      select m.person_id from trust.member m
+                       where m.cell = $1 and m.cluster_id = a.mine) who
+                      join trust.verdict v on v.cell = $1 and v.person_id = who.id
+                           and v.stands = 'deny' and v.at > a.at - interval '180 days'
+                           and v.at < a.at)::int as denials,
+                   array(select distinct r.reason->>'rule' from trust.verdict v
+                           cross join lateral jsonb_array_elements(v.reasons) as r(reason)
+                          where v.cell = $1 and v.person_id = a.person_id and v.stands = 'allow'
+                            and v.decided_at > a.at - interval '180 days') as pardoned) past
+         order by a.id
+        """,
+        tx.cell,
+        list(act_ids),
+    )
+
+
+async def _write_acts(tx: Tx, ids: Sequence[uuid.UUID], acts: Sequence[Act]) -> None:
+    await tx.run(
+        """
+        insert into trust.act (cell, id, kind, person_id, other_id, document_id, facts, at)
+        select $1, a.id, a.kind, a.person_id, a.other_id, a.document_id, a.facts::jsonb, a.at
+          from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[],
+                      $8::timestamptz[])
+               as a(id, kind, person_id, other_id, document_id, facts, at)
+        """,
+        tx.cell,
+        list(ids),
+        [a.kind for a in acts],
+        [a.person_id for a in acts],
+        [a.other_id for a in acts],
+        [a.document_id for a in acts],
+        [msgspec.json.encode(a.facts).decode() for a in acts],
+        [a.at or tx.now for a in acts],
+    )
+
+
+async def _write_verdicts(tx: Tx, verdicts: Sequence[Verdict], acts: Sequence[Act]) -> None:
+    await tx.run(
+        """
+        insert into trust.verdict (cell, id, kind, person_id, other_id, document_id, decision,
+                                   score, reasons, stands, at)
+        select $1, v.id, v.kind, v.person_id, v.other_id, v.document_id, v.decision, v.score,
+               v.reasons::jsonb, v.decision, v.at
+          from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[],
+                      $8::real[], $9::text[], $10::timestamptz[])
+               as v(id, kind, person_id, other_id, document_id, decision, score, reasons, at)
+        """,
+        tx.cell,
+        [v.id for v in verdicts],
+        [a.kind for a in acts],
+        [a.person_id for a in acts],
+        [a.other_id for a in acts],
+        [a.document_id for a in acts],
+        [v.decision for v in verdicts],
+        [v.score for v in verdicts],
+        [msgspec.json.encode(v.reasons).decode() for v in verdicts],
+        [a.at or tx.now for a in acts],
+    )
+
+
+class _Old(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    decision: Decision
+    reasons: list[Why]
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What the rules would have said over some days: how many acts, what changes (from, to,
+    count), and how often each rule would have spoken and has spoken."""
+
+    acts: int
+    changes: list[tuple[str, str, int]]
+    hits: dict[str, int]
+    before: dict[str, int]
+
+
+async def dry_run(tx: Tx, rules: Sequence[Rule], since: dt.datetime, *, most: int = 2000) -> Trial:
+    """Judge the last ``most`` acts since then by ``rules`` without keeping anything. 2
+    statements."""
+    old = await tx.rows(
+        _Old,
+        """
+        select id, decision, reasons from trust.verdict where cell = $1 and at >= $2
+         order by at desc limit $3
+        """,
+        tx.cell,
+        since,
+        most,
+    )
+    around = {a.id: a for a in await surroundings_of(tx, [v.id for v in old])}
+    changes: dict[tuple[str, str], int] = {}
+    hits: dict[str, int] = {}
+    before: dict[str, int] = {}
+    for verdict in old:
+        for why in verdict.reasons:
+            before[why.rule] = before.get(why.rule, 0) + 1
+        if verdict.id not in around:
+            continue
+        decision, _, reasons = judged(around[verdict.id], rules)
+        for why in reasons:
+            hits[why.rule] = hits.get(why.rule, 0) + 1
+        if decision != verdict.decision:
+            change = (verdict.decision, decision)
+            changes[change] = changes.get(change, 0) + 1
+    listed = [(a, b, n) for (a, b), n in sorted(changes.items())]
+    return Trial(len(old), listed, hits, before)
