@@ -51,7 +51,7 @@ class _Reserved(msgspec.Struct, frozen=True):
 async def reserve(tx: Tx, reservations: Sequence[Reservation]) -> list[Held | Refusal]:
     """Put each amount aside for its document until it is committed, released or expires.
 
-    Statements: 3, whatever the length; none for an empty list. Refuses ``BudgetSpent``,
+    Statements: 4, whatever the length; none for an empty list. Refuses ``BudgetSpent``,
     ``BudgetClosed``, ``CurrencyDiffers``, ``UnknownBudget``, ``AmountNotPositive``. The same
     (budget, document, key) again answers with the first hold."""
     if not reservations:

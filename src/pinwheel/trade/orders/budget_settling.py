@@ -136,7 +136,8 @@ async def _spent(tx: Tx, order_ids: Sequence[uuid.UUID]) -> list[_Spent]:
           left join lateral (
             select sum(l.quantity)::bigint as whole, sum(l.cancelled + l.returned)::bigint as gone
               from orders.line l
-             where l.cell = d.cell and l.order_id = d.order_id and l.offer_id = d.offer_id) l on true
+             where l.cell = d.cell and l.order_id = d.order_id and l.offer_id = d.offer_id) l
+            on true
           left join lateral (
             select sum(case when p.debit = 'budget:' || d.budget_id || ':spent' then p.amount
                        else -p.amount end)::bigint as spent, count(*) as steps
