@@ -123,3 +123,4 @@ create view promotions.v_promotion as
   select id as promotion_id, name, state, starts_at, ends_at, is_deal from promotions.promotion;
 create view promotions.v_use as
   select cell, order_id, promotion_id, person_id, coupon_id, pieces, off_minor, currency, used_at from promotions.use;
+create view orders.v_revision as select version from orders.revision;
