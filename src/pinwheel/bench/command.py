@@ -8,7 +8,7 @@ import sys
 import msgspec
 import uvloop
 
-from pinwheel.bench import ledger, orders, search
+from pinwheel.bench import events, ledger, orders, search
 from pinwheel.bench.stand import Report, stand
 
 
@@ -29,6 +29,8 @@ async def _run(arguments: argparse.Namespace) -> Report:
         match arguments.name:
             case "ledger":
                 return await ledger.run(where, seconds=arguments.seconds)
+            case "events":
+                return await events.run(where, seconds=arguments.seconds)
             case _:
                 return await orders.run(where, seconds=arguments.seconds)
 

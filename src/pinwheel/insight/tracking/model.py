@@ -33,7 +33,7 @@ Kind = Literal["string", "integer", "number", "boolean", "uuid", "datetime", "st
 Purpose = Literal["necessary", "analytics"]
 Origin = Literal["any", "server"]
 Source = Literal["server", "api", "web"]
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,63}$", max_length=64)]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$", max_length=64)]
 
 
 class Property(msgspec.Struct, frozen=True, kw_only=True):

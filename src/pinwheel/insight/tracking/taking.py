@@ -151,7 +151,8 @@ def read_batch(body: bytes, registry: Registry, sender: Sender) -> Columns:
             _counted(len(events))
             judge(events, columns, registry, sender)
             return columns
-    judge(_one_by_one(_parts(body, lined), columns), columns, registry, sender)
+    placed = _one_by_one(_parts(body, lined), columns)
+    _judge_placed(placed, columns, registry, sender)
     return columns
 
 
@@ -171,32 +172,31 @@ def read_beacon(body: bytes, registry: Registry, sender: Sender, device: str) ->
         "session_id": beacon.session_id,
         "consent": beacon.consent and not sender.refuses,
     }
-    events: list[Incoming] = []
+    placed: list[tuple[int, Incoming]] = []
     for at, raw in enumerate(beacon.events):
         one = _decoded(at, bytes(raw), columns, _OF_BEACON, whose["consent"] is True)
         if one is not None:
-            events.append(
-                Incoming(
-                    id=one.id,
-                    name=one.name,
-                    occurred_at=one.occurred_at,
-                    properties=one.properties,
-                    version=one.version,
-                    context=context,
-                    **whose,
-                )
+            event = Incoming(
+                id=one.id,
+                name=one.name,
+                occurred_at=one.occurred_at,
+                properties=one.properties,
+                version=one.version,
+                context=context,
+                **whose,
             )
-    judge(events, columns, registry, sender, trusted_context=True)
+            placed.append((at, event))
+    _judge_placed(placed, columns, registry, sender, trusted_context=True)
     return columns
 
 
 def read_again(raw: str, registry: Registry, sender: Sender) -> Columns:
     """One event out of quarantine, held to the newest schema."""
     columns = Columns(sender.source)
-    events = _one_by_one([raw.encode()], columns)
-    for event in events:
+    placed = _one_by_one([raw.encode()], columns)
+    for _, event in placed:
         event.version = 0
-    judge(events, columns, registry, sender)
+    _judge_placed(placed, columns, registry, sender)
     return columns
 
 
@@ -217,13 +217,25 @@ def _parts(body: bytes, lined: bool) -> list[bytes]:
     return parts
 
 
-def _one_by_one(parts: list[bytes], columns: Columns) -> list[Incoming]:
+def _one_by_one(parts: list[bytes], columns: Columns) -> list[tuple[int, Incoming]]:
+    """Those that are events, each with its place in the batch."""
     found = []
     for at, part in enumerate(parts):
         event = _decoded(at, part, columns, _ONE)
         if event is not None:
-            found.append(event)
+            found.append((at, event))
     return found
+
+
+def _judge_placed(
+    placed: list[tuple[int, Incoming]], columns: Columns, *how: Any, **more: Any
+) -> None:
+    """``judge`` for what is left of a batch: faults are told by their place in the whole."""
+    before = len(columns.bad)
+    judge([event for _, event in placed], columns, *how, **more)
+    for one in columns.bad[before:]:
+        one.at = placed[one.at][0]
+    columns.bad.sort(key=lambda one: one.at)
 
 
 def _decoded(
