@@ -1,0 +1,114 @@
+"""Social: buying together.
+
+Words: a *campaign* is an operator's offer to buy in teams; a *team* has seats and a deadline; a
+*seat* is a ledger account's unit, held for an order before its payment is asked for and kept when
+it is paid; the *leader* opened the team; a *fill* is a seat that nobody took and a budget paid for.
+
+Promises: a seat is sold once; nobody pays into a team that is full or has ended without getting
+everything back by itself; a team forms once, when its seats are paid; members are people, never
+invented ones; what one member does after a team has formed leaves the others alone.
+"""
+
+from pinwheel.growth.social.model import (
+    AlreadyInTeam,
+    CampaignNotDraft,
+    NewBuyersOnly,
+    NotTrusted,
+    TeamBuysOneThing,
+    TeamCampaignStarted,
+    TeamCampaignStopped,
+    TeamClosed,
+    TeamFailed,
+    TeamFormed,
+    TeamFull,
+    TeamJoined,
+    TeamLeft,
+    TeamNeedsPerson,
+    TeamNotOffered,
+    TeamOpened,
+    TeamPriceOver,
+    TeamSoldOut,
+    TooManyOpenTeams,
+    TooManyTeams,
+)
+from pinwheel.growth.social.team import (
+    Member,
+    Team,
+    TeamCampaign,
+    TeamOffer,
+    TeamTerms,
+    Verdict,
+)
+from pinwheel.growth.social.team_campaigns import (
+    open_team_campaign,
+    save_team_campaign,
+    start_team_campaign,
+    stop_team_campaign,
+)
+from pinwheel.growth.social.team_people import export_teams
+from pinwheel.growth.social.team_queries import (
+    OfferedTeam,
+    SeatSight,
+    TeamPlan,
+    TeamSight,
+    open_teams,
+    plans_of,
+    team_campaign,
+    team_campaigns,
+    team_of_order,
+    team_seen,
+    teams,
+    teams_of_person,
+)
+from pinwheel.growth.social.team_rewards import LeaderRewards
+from pinwheel.growth.social.team_seats import come_to_team
+from pinwheel.growth.social.team_stage import TeamStage
+
+__all__ = [
+    "AlreadyInTeam",
+    "CampaignNotDraft",
+    "LeaderRewards",
+    "Member",
+    "NewBuyersOnly",
+    "NotTrusted",
+    "OfferedTeam",
+    "SeatSight",
+    "Team",
+    "TeamBuysOneThing",
+    "TeamCampaign",
+    "TeamCampaignStarted",
+    "TeamCampaignStopped",
+    "TeamClosed",
+    "TeamFailed",
+    "TeamFormed",
+    "TeamFull",
+    "TeamJoined",
+    "TeamLeft",
+    "TeamNeedsPerson",
+    "TeamNotOffered",
+    "TeamOffer",
+    "TeamOpened",
+    "TeamPlan",
+    "TeamPriceOver",
+    "TeamSight",
+    "TeamSoldOut",
+    "TeamStage",
+    "TeamTerms",
+    "TooManyOpenTeams",
+    "TooManyTeams",
+    "Verdict",
+    "come_to_team",
+    "export_teams",
+    "open_team_campaign",
+    "open_teams",
+    "plans_of",
+    "save_team_campaign",
+    "start_team_campaign",
+    "stop_team_campaign",
+    "team_campaign",
+    "team_campaigns",
+    "team_of_order",
+    "team_seen",
+    "teams",
+    "teams_of_person",
+]

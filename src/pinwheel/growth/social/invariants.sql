@@ -1,0 +1,94 @@
+-- promise: no team has more paid members than seats
+select t.id, t.seats, count(*) as paid
+  from social.team t
+  join social.team_member m on m.cell = t.cell and m.team_id = t.id
+  join (select distinct cell, order_id, state from orders.v_discount where source = 'team') d
+    on d.cell = m.cell and d.order_id = m.order_id
+ where t.state in ('open', 'formed') and m.left_at is null and d.state in ('placed', 'shipped', 'delivered')
+ group by t.cell, t.id, t.seats having count(*) > t.seats;
+
+-- promise: a team that formed has exactly its seats paid for, by members or by a labelled fill
+select t.id, t.seats, t.reached, t.filled, count(m.order_id) as members
+  from social.team t
+  join social.team_campaign c on c.cell = t.cell and c.id = t.campaign_id
+  left join social.team_member m on m.cell = t.cell and m.team_id = t.id and m.left_at is null and m.paid_at is not null
+ where t.state = 'formed'
+ group by t.cell, t.id, t.seats, t.reached, t.filled, c.policy
+having count(m.order_id) <> t.reached or t.reached > t.seats
+    or (c.policy <> 'tiered' and t.reached + t.filled <> t.seats);
+
+-- promise: no order of a failed team is kept, nor its money
+select t.id, m.order_id, d.state
+  from social.team t
+  join social.team_member m on m.cell = t.cell and m.team_id = t.id
+  join (select distinct cell, order_id, state from orders.v_discount where source = 'team') d
+    on d.cell = m.cell and d.order_id = m.order_id
+ where t.state = 'failed' and d.state <> 'cancelled';
+
+-- promise: what came in for an order of a failed team went back, or is on its way
+select t.id, m.order_id, p.left_minor
+  from social.team t
+  join social.team_member m on m.cell = t.cell and m.team_id = t.id
+  join (select cell, document_id, sum(case when credit like 'deposits:%' then amount else -amount end) as left_minor
+          from ledger.v_posting
+         where document_kind = 'order' and (credit like 'deposits:%' or debit like 'deposits:%')
+         group by cell, document_id) p on p.cell = m.cell and p.document_id = m.order_id
+ where t.state = 'failed' and p.left_minor <> 0
+   and not exists (select from payments.v_instruction i
+                    where i.cell = m.cell and i.order_id = m.order_id and i.state in ('asked', 'failed'));
+
+-- promise: no order waits for a team that has ended
+select m.order_id, t.id, t.state
+  from social.team t
+  join social.team_member m on m.cell = t.cell and m.team_id = t.id and m.left_at is null
+  join orders.v_waiting o on o.cell = m.cell and o.order_id = m.order_id and o.waits_for = 'team'
+ where t.state in ('formed', 'failed');
+
+-- promise: a person sits once in a team
+select m.team_id, m.person_id, count(*) as seats
+  from social.team_member m
+  join (select distinct cell, order_id, state from orders.v_discount where source = 'team') d
+    on d.cell = m.cell and d.order_id = m.order_id and d.state <> 'cancelled'
+ where m.left_at is null and m.person_id is not null
+ group by m.cell, m.team_id, m.person_id having count(*) > 1;
+
+-- promise: the account of a team's seats is the rows that hold one
+select t.id, t.state, t.seats, b.posted, b.held, coalesce(h.open, 0) as holds
+  from social.team t
+  join ledger.v_balance b on b.cell = t.cell and b.account_id = t.seat_account
+  left join (select m.cell, m.team_id, count(*) as open
+               from social.team_member m
+               join ledger.v_hold h on h.cell = m.cell and h.document_id = m.order_id
+                                   and h.key = 'team:seat' and h.state = 'open'
+              group by m.cell, m.team_id) h on h.cell = t.cell and h.team_id = t.id
+ where b.held <> coalesce(h.open, 0)
+    or b.posted <> case when t.state in ('open', 'failing') then t.seats else 0 end;
+
+-- promise: every member of an open team who stands holds a seat
+select m.team_id, m.order_id, d.state
+  from social.team t
+  join social.team_member m on m.cell = t.cell and m.team_id = t.id
+  join (select distinct cell, order_id, state from orders.v_discount where source = 'team') d
+    on d.cell = m.cell and d.order_id = m.order_id and d.state <> 'cancelled'
+  left join ledger.v_hold h on h.cell = m.cell and h.document_id = m.order_id and h.key = 'team:seat' and h.state = 'open'
+ where t.state = 'open' and h.hold_id is null;
+
+-- promise: an open team has one leader, if it has anybody
+select t.id, count(*) filter (where m.is_leader) as leaders
+  from social.team t
+  join social.team_member m on m.cell = t.cell and m.team_id = t.id and m.left_at is null
+ where t.state = 'open'
+ group by t.cell, t.id having count(*) filter (where m.is_leader) <> 1;
+
+-- promise: no team stays open long after its deadline, none is left half refunded
+select id, state, closes_at from social.team
+ where (state = 'open' and closes_at < $now - interval '15 minutes')
+    or (state = 'failing' and ended_at < $now - interval '1 hour');
+
+-- promise: a fill was paid for by its budget
+select t.id, t.fill_minor, p.amount
+  from social.team t
+  left join (select cell, document_id, sum(amount) as amount from ledger.v_posting
+              where document_kind = 'team' and key like '%fill%' group by cell, document_id) p
+    on p.cell = t.cell and p.document_id = t.id
+ where t.fill_minor <> coalesce(p.amount, 0);
