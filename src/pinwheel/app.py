@@ -35,9 +35,10 @@ from pinwheel.ground.media import web as media_web
 from pinwheel.ground.messages import jobs as messages_jobs
 from pinwheel.ground.messages import web as messages_web
 from pinwheel.ground.trust import jobs as trust_jobs
-from pinwheel.growth import community
+from pinwheel.growth import community, social
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
+from pinwheel.growth.social import team_jobs
 from pinwheel.insight import tracking
 from pinwheel.insight.audience import jobs as audience_jobs
 from pinwheel.insight.tracking import jobs as tracking_jobs
@@ -86,6 +87,7 @@ JOBS: tuple[ModuleType, ...] = (
     tracking_jobs,
     audience_jobs,
     community_jobs,
+    team_jobs,
     open_jobs,
     search_jobs,
     *console.JOBS,
@@ -126,6 +128,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("trust", trust.export),
     ("letters", messages.export),
     ("community", community.export),
+    ("teams", social.export_teams),
     ("tracking", tracking.export),
 )
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
@@ -178,6 +181,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.returns",
     "pinwheel.insight.tracking",
     "pinwheel.growth.community",
+    "pinwheel.growth.social",
     "pinwheel.platform.open",
     "pinwheel.replay",
 )
@@ -207,7 +211,7 @@ def furnish(db: Database, settings: Settings) -> Database:
     messages.use(db, settings)
     payments.use(db, settings)
     db.given[Settings] = settings
-    checkout = orders.Checkout(capture=settings.capture == "at_placement")
+    checkout = orders.Checkout(social.TeamStage(), capture=settings.capture == "at_placement")
     db.given[orders.Buying] = orders.Buying(db, checkout)
     return db
 
