@@ -123,6 +123,8 @@ from pinwheel.trade.orders.one_click_actions import switch_of as one_click_switc
 from pinwheel.trade.orders.one_click_actions import undo
 from pinwheel.trade.orders.one_click_buying import one_click_quote, tap_once
 from pinwheel.trade.orders.one_click_travel import CarriesOthers, together
+from pinwheel.trade.orders.price_stages import NotAtThisPrice
+from pinwheel.trade.orders.price_trial import SkuResult, results_by_sku, sold
 from pinwheel.trade.orders.privacy import export as export_orders
 from pinwheel.trade.orders.queries import OrderSight, lines_of, order, orders, shipments_of
 from pinwheel.trade.orders.resourcing import source_again
@@ -173,6 +175,7 @@ __all__ = [
     "NoAddress",
     "NoDelivery",
     "NoTender",
+    "NotAtThisPrice",
     "Note",
     "NothingToReturn",
     "NothingToShip",
@@ -198,6 +201,7 @@ __all__ = [
     "Sending",
     "Shipment",
     "SignInAgain",
+    "SkuResult",
     "Stage",
     "StaleQuote",
     "TakenBack",
@@ -246,6 +250,7 @@ __all__ = [
     "placed_by_day",
     "put_in_cart",
     "remove_from_cart",
+    "results_by_sku",
     "revise",
     "sales",
     "save_delivery_option",
@@ -256,6 +261,7 @@ __all__ = [
     "ship",
     "ship_orders",
     "shipments_of",
+    "sold",
     "source_again",
     "switch_one_click",
     "take_back",

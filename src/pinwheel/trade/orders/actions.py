@@ -26,6 +26,7 @@ from pinwheel.trade.orders.model import (
     quoted,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
+from pinwheel.trade.orders.price_stages import Segments
 from pinwheel.trade.orders.queries import lines_of
 from pinwheel.trade.orders.stages import Stage, payments_of, row_of_stages, walk
 from pinwheel.trade.orders.writing import insert_orders
@@ -37,9 +38,13 @@ class Checkout:
     """The verbs that walk the stages. ``app.py`` makes one with the stages of every floor."""
 
     def __init__(
-        self, *higher: Stage, after_tax: Sequence[Stage] = (), capture: bool = True
+        self,
+        *higher: Stage,
+        after_tax: Sequence[Stage] = (),
+        segments: Segments | None = None,
+        capture: bool = True,
     ) -> None:
-        self.stages = row_of_stages(higher, after_tax)
+        self.stages = row_of_stages(higher, after_tax, segments)
         self.capture = capture
 
     async def quote(self, tx: Tx, drafts: Sequence[Draft]) -> list[Quote | Refusal]:

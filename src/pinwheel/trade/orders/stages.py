@@ -38,6 +38,7 @@ from pinwheel.trade.orders.model import (
     quoted,
 )
 from pinwheel.trade.orders.one_click_travel import TravelStage
+from pinwheel.trade.orders.price_stages import FloorStage, PriceBook, RuleStage, Segments
 from pinwheel.trade.orders.stock_stage import StockStage
 
 
@@ -362,12 +363,17 @@ def free_delivery_hint(currency: str, missing_minor: int) -> Hint:
     )
 
 
-def row_of_stages(higher: Sequence[Stage], after_tax: Sequence[Stage]) -> tuple[Stage, ...]:
+def row_of_stages(
+    higher: Sequence[Stage], after_tax: Sequence[Stage], segments: Segments | None = None
+) -> tuple[Stage, ...]:
     """The whole row; stages of higher floors (team claims, promotions, benefits) follow the price,
-    and those that need the tax follow it."""
+    and those that need the tax follow it. ``segments`` answers for price rules that ask."""
+    book = PriceBook()
     return (
         PriceStage(),
+        RuleStage(book, segments),
         *higher,
+        FloorStage(book),
         DeliveryStage(),
         TravelStage(),
         TaxStage(),

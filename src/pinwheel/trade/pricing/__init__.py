@@ -3,12 +3,24 @@
 Words: a *price* belongs to an offer and a currency, starts at an instant and may end at one; the
 *price now* is the one that started last and has not ended, so that a promotion's end brings the
 earlier price back; the *strike-through* is a price that was really asked in the 30 days before; a
-*market* is where one currency and one way of showing tax hold.
+*market* is where one currency and one way of showing tax hold; a *guard* is an offer's cost and
+*floor*, the lowest price it may have unless a *loss budget* pays the gap; a *rule* makes another
+price for a channel, a segment, a quantity or a time.
 
 Promises: history is the table itself and is never rewritten; money is split to the last unit
 (``allocate``); every rounding is half away from zero."""
 
 from pinwheel.trade.pricing.actions import save_markets, set_prices, set_tax_rates
+from pinwheel.trade.pricing.guard import (
+    BelowFloor,
+    Guard,
+    GuardSet,
+    GuardUnsound,
+    NewGuard,
+    PastGuard,
+    gap,
+)
+from pinwheel.trade.pricing.guard_actions import below_floor, guard_history, guards, set_guards
 from pinwheel.trade.pricing.model import (
     CurrencyUnknown,
     ListPriceLow,
@@ -38,12 +50,56 @@ from pinwheel.trade.pricing.queries import (
     prices,
     tax_rates,
 )
+from pinwheel.trade.pricing.rules import (
+    PriceRulesChanged,
+    Rule,
+    RuleBelowFloor,
+    RuleUnsound,
+    RuleVersion,
+    Simulated,
+    Sold,
+    Terms,
+    Thing,
+    best,
+    simulate,
+)
+from pinwheel.trade.pricing.rules_actions import (
+    Book,
+    book,
+    publish_rule,
+    rule_of,
+    rule_versions,
+    rules,
+    save_rule,
+    stop_rule,
+)
+from pinwheel.trade.pricing.rules_competition import (
+    Competing,
+    Proposal,
+    Repricing,
+    SeenPrice,
+    competing,
+    decide_proposals,
+    import_seen_prices,
+    proposals,
+    propose,
+    repricings,
+    save_repricing,
+)
 
 __all__ = [
+    "BelowFloor",
+    "Book",
+    "Competing",
     "CurrencyUnknown",
+    "Guard",
+    "GuardSet",
+    "GuardUnsound",
     "ListPriceLow",
     "Market",
+    "NewGuard",
     "NewPrice",
+    "PastGuard",
     "PastPrice",
     "Place",
     "Price",
@@ -52,19 +108,52 @@ __all__ = [
     "PriceJump",
     "PriceNegative",
     "PricePeriodEmpty",
+    "PriceRulesChanged",
     "PriceSet",
     "PriceTwice",
+    "Proposal",
+    "Repricing",
+    "Rule",
+    "RuleBelowFloor",
+    "RuleUnsound",
+    "RuleVersion",
+    "SeenPrice",
+    "Simulated",
+    "Sold",
     "TaxRate",
     "TaxRateUnsound",
+    "Terms",
+    "Thing",
     "allocate",
+    "below_floor",
+    "best",
+    "book",
+    "competing",
+    "decide_proposals",
+    "gap",
+    "guard_history",
+    "guards",
     "history",
+    "import_seen_prices",
     "is_currency",
     "lowest_prices",
     "markets",
     "prices",
+    "proposals",
+    "propose",
+    "publish_rule",
+    "repricings",
+    "rule_of",
+    "rule_versions",
+    "rules",
     "save_markets",
+    "save_repricing",
+    "save_rule",
+    "set_guards",
     "set_prices",
     "set_tax_rates",
+    "simulate",
+    "stop_rule",
     "tax_included",
     "tax_on_top",
     "tax_rates",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
+from pinwheel.trade.pricing.guard_actions import refused_by_floor
 from pinwheel.trade.pricing.jobs import announce
 from pinwheel.trade.pricing.model import (
     CurrencyUnknown,
@@ -25,15 +26,17 @@ from pinwheel.trade.pricing.model import (
 
 
 async def set_prices(tx: Tx, prices: Sequence[NewPrice]) -> list[PriceSet | Refusal]:
-    """Set each price or refuse it; one answer per price, in order. 2 statements.
+    """Set each price or refuse it; one answer per price, in order. 3 statements.
 
     Refuses ``PriceNegative``, ``CurrencyUnknown``, ``ListPriceLow``, ``PriceHistoric``,
-    ``PricePeriodEmpty``, ``PriceTwice``, and ``PriceJump`` unless confirmed. A price that holds
-    already is not written again. A planned price replaces one planned for the same instant."""
+    ``PricePeriodEmpty``, ``PriceTwice``, ``BelowFloor``, and ``PriceJump`` unless confirmed. A
+    price that holds already is not written again. A planned price replaces one planned for the
+    same instant."""
     if not prices:
         return []
     current = await _current(tx, prices)
     answers = plan(prices, current, tx.now)
+    answers = await _above_floors(tx, prices, answers)
     fresh = [
         (new, answer)
         for new, answer in zip(prices, answers, strict=True)
@@ -42,6 +45,18 @@ async def set_prices(tx: Tx, prices: Sequence[NewPrice]) -> list[PriceSet | Refu
     if fresh:
         await _write(tx, fresh)
         _tell(tx, fresh)
+    return answers
+
+
+async def _above_floors(
+    tx: Tx, prices: Sequence[NewPrice], answers: list[PriceSet | Refusal]
+) -> list[PriceSet | Refusal]:
+    """What would be written below its floor is refused, unless a loss budget pays."""
+    fresh = [n for n, a in enumerate(answers) if isinstance(a, PriceSet) and a.fresh]
+    if fresh:
+        wanted = [(prices[n].offer_id, prices[n].currency, prices[n].price_minor) for n in fresh]
+        for n, refusal in zip(fresh, await refused_by_floor(tx, wanted), strict=True):
+            answers[n] = refusal or answers[n]
     return answers
 
 
