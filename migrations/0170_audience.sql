@@ -210,7 +210,7 @@ create table audience.ltv (
   low_minor bigint not null,   -- the middle 80 % of what may come
   high_minor bigint not null,
   orders double precision not null, -- expected
-  alive double precision not null,
+  alive double precision,      -- the chance that they still buy; null by the baseline
   band text not null check (band in ('top', 'high', 'middle', 'low')),
   cohort date not null,
   model_id uuid not null,

@@ -53,6 +53,16 @@ from pinwheel.insight.audience.queries import (
     segment,
     segments,
 )
+from pinwheel.insight.audience.rfm import (
+    Cell,
+    Migration,
+    Named,
+    migration,
+    recompute,
+    rfm_grid,
+    rfm_markets,
+    rfm_names,
+)
 from pinwheel.insight.audience.values import (
     Assumptions,
     Group,
@@ -69,11 +79,14 @@ from pinwheel.insight.audience.walking import rebuild
 
 __all__ = [
     "Assumptions",
+    "Cell",
     "Day",
     "Explanation",
     "Group",
     "Member",
+    "Migration",
     "Model",
+    "Named",
     "NewSegment",
     "NotForPrices",
     "Overlap",
@@ -102,6 +115,7 @@ __all__ = [
     "history",
     "members",
     "memberships",
+    "migration",
     "models",
     "note_activity",
     "overlap",
@@ -109,7 +123,11 @@ __all__ = [
     "preview",
     "read_rule",
     "rebuild",
+    "recompute",
     "reward_cap_minor",
+    "rfm_grid",
+    "rfm_markets",
+    "rfm_names",
     "save_segment",
     "segment",
     "segments",

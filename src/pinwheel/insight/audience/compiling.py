@@ -98,7 +98,7 @@ class _Weaver:
             return f"{NUMBERS[rule.fact]} {OPERATORS[rule.op]} {value}"
         if isinstance(rule, Since):
             span = self.given(dt.timedelta(days=rule.days), "interval")
-            return f"$4 - {INSTANTS[rule.fact]} {OPERATORS[rule.op]} {span}"
+            return f"$4::timestamptz - {INSTANTS[rule.fact]} {OPERATORS[rule.op]} {span}"
         if isinstance(rule, Placed):
             return f"{PLACES[rule.fact]} = any({self.given(wanted(rule), 'text[]')})"
         if isinstance(rule, Tier):
@@ -136,7 +136,8 @@ class _Weaver:
         fact = "count(*)" if rule.fact == "orders" else "sum(net_minor)"
         name = self.joined(
             f"select person_id, {fact} as n from audience.purchase where {IN_RANGE} and stands"
-            f" and at > $4 - {span} and at <= $4{market} group by person_id"
+            f" and at > $4::timestamptz - {span} and at <= $4::timestamptz{market}"
+            f" group by person_id"
         )
         return f"coalesce({name}.n, 0) {OPERATORS[rule.op]} {self.given(rule.value, 'bigint')}"
 
@@ -144,7 +145,7 @@ class _Weaver:
         event, days = self.given(rule.event, "text"), self.given(rule.days, "int")
         name = self.joined(
             f"select person_id, sum(count) as n from audience.activity where {IN_RANGE}"
-            f" and name = {event} and day > ($4 at time zone 'UTC')::date - {days}"
+            f" and name = {event} and day > ($4::timestamptz at time zone 'UTC')::date - {days}"
             f" group by person_id"
         )
         return f"coalesce({name}.n, 0) {OPERATORS[rule.op]} {self.given(rule.value, 'bigint')}"

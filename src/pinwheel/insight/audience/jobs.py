@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Sequence
 
 from pinwheel.ground.identity import GuestsForgotten, PersonErased
-from pinwheel.insight.audience import walking
-from pinwheel.insight.audience.model import FIRST, SegmentSaved
-from pinwheel.kernel.db import Tx
-from pinwheel.kernel.events import Event, after, during, every
+from pinwheel.insight.audience import rfm, valuing, walking
+from pinwheel.insight.audience.model import FIRST, SegmentSaved, ValueDue
+from pinwheel.kernel.db import Database, Tx
+from pinwheel.kernel.events import Event, after, during, every, outside
 
 ROUNDS = 5
 
@@ -53,3 +53,15 @@ async def forget_erased(tx: Tx, events: Sequence[PersonErased]) -> None:
 @during(GuestsForgotten)
 async def forget_guests(tx: Tx, events: Sequence[GuestsForgotten]) -> None:
     await walking.forget(tx, [one for event in events for one in event.person_ids])
+
+
+@every(seconds=86_400)
+async def score(tx: Tx) -> None:
+    """RFM once a day, and then lifetime values."""
+    await rfm.recompute(tx)
+    tx.emit(ValueDue())
+
+
+@outside(ValueDue, concurrency=1, lease_seconds=300, attempts=3)
+async def value(db: Database, events: Sequence[ValueDue]) -> None:
+    await valuing.reckon_values(db)

@@ -44,7 +44,7 @@ class Value(msgspec.Struct, frozen=True):
     low_minor: int
     high_minor: int
     orders: float
-    alive: float
+    alive: float | None
     band: str
     at: dt.datetime
 
@@ -56,7 +56,7 @@ class Group(msgspec.Struct, frozen=True):
     people: int
     value_minor: int
     mean_minor: int
-    alive: float
+    alive: float | None
 
 
 class Model(msgspec.Struct, frozen=True):
