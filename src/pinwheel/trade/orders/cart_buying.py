@@ -14,7 +14,7 @@ from pinwheel.trade import payments
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart import CHANNEL, NoAddress, items_of, looked_at
 from pinwheel.trade.orders.cart_queries import KnownOrder, inside_of, known_order
-from pinwheel.trade.orders.model import Draft, EmptyOrder, Tender
+from pinwheel.trade.orders.model import Claim, Draft, EmptyOrder, Item, Tender
 
 
 class AddressedTo(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class AddressedTo(msgspec.Struct, frozen=True, kw_only=True):
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """How a cart is to be ordered. ``quote`` names the figures the buyer agreed to; an address
     and a method are given, or chosen from what the person keeps (their default when neither is
-    said)."""
+    said). With ``items`` these are ordered, by ``claims``, and the cart is left as it is."""
 
     market: str
     quote: str
@@ -46,6 +46,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     tenders: tuple[Tender, ...] = ()
     method_id: uuid.UUID | None = None
     return_url: str = ""
+    items: tuple[Item, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 async def order_cart(db: Database, caller: Caller, person_id: uuid.UUID, wish: Wish) -> Bought:
@@ -67,8 +69,8 @@ async def order_cart(db: Database, caller: Caller, person_id: uuid.UUID, wish: W
 
 
 async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
-    rows = await inside_of(tx, person_id, wish.market)
-    items = items_of(looked_at(rows))
+    rows = [] if wish.items else await inside_of(tx, person_id, wish.market)
+    items = list(wish.items) or items_of(looked_at(rows))
     if not items:
         raise EmptyOrder()
     person = await identity.person_of(tx, person_id)
@@ -90,11 +92,12 @@ async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
         delivery=wish.delivery,
         tenders=[t for t in tenders if t is not None],
         expected=wish.quote,
-        channel=CHANNEL,
+        channel="web" if wish.items else CHANNEL,
         scope=scope,
         key=wish.key,
         return_url=wish.return_url,
-        coupons=rows[0].coupons,
+        coupons=rows[0].coupons if rows else (),
+        claims=wish.claims,
     )
 
 
