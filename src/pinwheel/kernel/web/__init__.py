@@ -22,6 +22,7 @@ from pinwheel.kernel.caller import Caller
 from pinwheel.kernel.rate import Limit
 from pinwheel.kernel.web.call import Answer, Call, Cookie, File, See
 from pinwheel.kernel.web.edge import Edge, Recogniser
+from pinwheel.kernel.web.live import Live
 from pinwheel.kernel.web.routes import Route, delete, get, post, put, routes_of
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Edge",
     "File",
     "Limit",
+    "Live",
     "Recogniser",
     "Route",
     "See",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from litestar.types import Receive, Scope, Send
@@ -39,15 +40,33 @@ class Ready:
         await send(start)
         last = self.body if isinstance(self.body, bytes) else b""
         if not isinstance(self.body, bytes) and scope.get("method") != "HEAD":
-            async for piece in self.body:
-                part: Any = {"type": "http.response.body", "body": piece, "more_body": True}
-                await send(part)
+            await _pour(self.body, receive, send)
         end: Any = {
             "type": "http.response.body",
             "body": b"" if scope.get("method") == "HEAD" else last,
             "more_body": False,
         }
         await send(end)
+
+
+async def _pour(pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Send piece by piece, until there are no more or nobody listens any more."""
+    gone = asyncio.create_task(_left(receive))
+    try:
+        async for piece in pieces:
+            if gone.done():
+                break
+            part: Any = {"type": "http.response.body", "body": piece, "more_body": True}
+            await send(part)
+    finally:
+        gone.cancel()
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _with_charset(media_type: str) -> str:
