@@ -19,7 +19,14 @@ from pinwheel.insight.audience.actions import (
     set_sensitive_categories,
     set_tiers,
 )
-from pinwheel.insight.audience.explaining import Explanation, Words, asks, explain, fairness
+from pinwheel.insight.audience.explaining import (
+    Explanation,
+    Words,
+    asks,
+    explain,
+    export,
+    fairness,
+)
 from pinwheel.insight.audience.facts import note_activity
 from pinwheel.insight.audience.language import read as read_rule
 from pinwheel.insight.audience.model import (
@@ -65,6 +72,7 @@ from pinwheel.insight.audience.rfm import (
 )
 from pinwheel.insight.audience.values import (
     Assumptions,
+    By,
     Group,
     Model,
     Value,
@@ -79,6 +87,7 @@ from pinwheel.insight.audience.walking import rebuild
 
 __all__ = [
     "Assumptions",
+    "By",
     "Cell",
     "Day",
     "Explanation",
@@ -111,6 +120,7 @@ __all__ = [
     "assumptions",
     "bucket_of",
     "explain",
+    "export",
     "fairness",
     "history",
     "members",

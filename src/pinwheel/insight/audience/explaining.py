@@ -64,6 +64,14 @@ class Part(msgspec.Struct, frozen=True):
     holds: bool
 
 
+class Stay(msgspec.Struct, frozen=True):
+    """A time in a segment; ``left_at`` None: still there."""
+
+    name: dict[str, str]
+    entered_at: dt.datetime
+    left_at: dt.datetime | None
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """``holds`` is the rule's answer now, ``is_in`` what is written. ``is_held``: a member to whom
     nothing is done, by hash ``bucket`` of 10,000."""
@@ -107,6 +115,34 @@ async def explain(tx: Tx, segment_id: uuid.UUID, person_id: uuid.UUID) -> Explan
         parts=[] if found is None else judged(rule, found, tx.now),
         fairness=fairness(rule, asked.purpose),
     )
+
+
+async def export(tx: Tx, person_id: uuid.UUID) -> Any:
+    """What is known of this person here, and the segments they are and were in: for their copy."""
+    facts = (await known(tx, [person_id])).get(person_id)
+    rows = await tx.rows(
+        Stay,
+        """
+        select s.name, m.entered_at, m.left_at from audience.membership m
+          join audience.segment s on s.cell = m.cell and s.id = m.segment_id
+         where m.cell = $1 and m.person_id = $2 order by m.entered_at, m.id
+        """,
+        tx.cell,
+        person_id,
+    )
+    if facts is None:
+        return {"segments": rows}
+    tastes = [[market, str(one), share] for (market, one), share in facts.tastes.items()]
+    return {
+        "orders": facts.orders,
+        "spend": facts.spends,
+        "rfm": facts.rfm,
+        "value": facts.worth,
+        "counted": facts.did,
+        "preferences_basis_points": tastes,
+        "region_tier": facts.tier,
+        "segments": rows,
+    }
 
 
 def judged(rule: Rule, known: Known, now: dt.datetime) -> list[Part]:

@@ -84,9 +84,12 @@ class NewSegment(msgspec.Struct, frozen=True, kw_only=True):
     """``rule`` is the declarative language (see ``language.py``). ``holdout_basis_points`` of the
     members, chosen by hash, are members to whom nothing is done."""
 
-    name: dict[
-        Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")],
-        Annotated[str, Meta(min_length=1, max_length=120)],
+    name: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")],
+            Annotated[str, Meta(min_length=1, max_length=120)],
+        ],
+        Meta(min_length=1, max_length=4),
     ]
     rule: dict[str, Any]
     purpose: Purpose = "message"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from pinwheel.kernel import kept
 from pinwheel.kernel.db import Tx
-from pinwheel.kernel.errors import Invalid
 
 SETTING = "audience.value"
 Share = Annotated[int, Meta(ge=0, le=10_000)]
+By = Literal["cohort", "channel", "segment", "band"]
 
 
 class Assumptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +79,7 @@ async def assumptions(tx: Tx) -> Assumptions:
 
 
 async def assume(tx: Tx, chosen: Assumptions) -> None:
-    """Refuses ``Invalid``: a reward that may cost more than the whole uplift can't be meant."""
-    if chosen.reward_share_basis_points > 10_000:
-        raise Invalid("reward_share_basis_points", "at most 10,000", "最多 10000")
+    """Assume otherwise, from the next reckoning on."""
     await kept.keep(tx, SETTING, msgspec.to_builtins(chosen))
 
 
@@ -146,7 +144,7 @@ async def models(tx: Tx) -> list[Model]:
     )
 
 
-async def value_groups(tx: Tx, market: str, by: str) -> list[Group]:
+async def value_groups(tx: Tx, market: str, by: By) -> list[Group]:
     """Values by ``cohort`` (month of the first order), ``channel``, ``segment`` or ``band``, the
     greatest 50 (cohorts: the newest)."""
     return await tx.rows(
