@@ -39,8 +39,9 @@ from pinwheel.growth import community, social
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
 from pinwheel.growth.social import team_jobs
-from pinwheel.insight import tracking
+from pinwheel.insight import audience, tracking
 from pinwheel.insight.audience import jobs as audience_jobs
+from pinwheel.insight.audience import web as audience_web
 from pinwheel.insight.tracking import jobs as tracking_jobs
 from pinwheel.insight.tracking import web as tracking_web
 from pinwheel.kernel import observe, upkeep
@@ -104,6 +105,7 @@ WEB: tuple[ModuleType, ...] = (
     one_click_web,
     returns_web,
     tracking_web,
+    audience_web,
     demonstration_web,
     community_web,
     open_web,
@@ -128,6 +130,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("trust", trust.export),
     ("letters", messages.export),
     ("community", community.export),
+    ("audience", audience.export),
     ("teams", social.export_teams),
     ("tracking", tracking.export),
 )
@@ -180,6 +183,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.orders",
     "pinwheel.trade.returns",
     "pinwheel.insight.tracking",
+    "pinwheel.insight.audience",
     "pinwheel.growth.community",
     "pinwheel.growth.social",
     "pinwheel.platform.open",
