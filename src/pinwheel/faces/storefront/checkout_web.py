@@ -102,7 +102,7 @@ async def _page(
             every = await identity.addresses_of(tx, person_id)
             addresses = [a for a in every if a.country in market.countries]
             kept = await payments.methods_of(tx, person_id)
-        chosen = _address(form, addresses, first=fresh and not form.name)
+        chosen = address_of(form, addresses, first=fresh and not form.name)
         country = chosen.country if chosen else form.country or market.countries[0]
         region = chosen.region if chosen else form.region
         form = msgspec.structs.replace(form, country=country)
@@ -129,9 +129,9 @@ async def _page(
         "states": [("", call.say("Choose …")), *((s, s) for s in STATES)]
         if "US" in market.countries
         else None,
-        "addresses": [_shown_address(a, chosen) for a in addresses],
+        "addresses": [address_choice(a, chosen) for a in addresses],
         "other_address": chosen is None,
-        "deliveries": _ways(call, frame, market, quotes, way),
+        "deliveries": ways_of_delivery(call, frame, market, quotes, way),
         "payments": payment_choices(call, form, kept, "sandbox" in payments.providers_of(db)),
         "quotes": [f"{code}={quote.token}" for code, quote in quotes.items()],
         "key": key,
@@ -147,7 +147,7 @@ def _why_not(call: Call, sight: orders.CartSight) -> str | None:
     return sight.refusal.zh if call.language == "zh-CN" else sight.refusal.en
 
 
-def _address(
+def address_of(
     form: CheckoutForm, addresses: list[identity.Address], *, first: bool
 ) -> identity.Address | None:
     asked = form.stored_address()
@@ -155,7 +155,7 @@ def _address(
     return found or (addresses[0] if first and addresses else None)
 
 
-def _shown_address(one: identity.Address, chosen: identity.Address | None) -> dict[str, Any]:
+def address_choice(one: identity.Address, chosen: identity.Address | None) -> dict[str, Any]:
     parts = (one.line1, one.line2, one.postal_code, one.city, one.region, one.country)
     return {
         "id": str(one.id),
@@ -193,7 +193,7 @@ async def _quotes(
     return {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
 
 
-def _ways(
+def ways_of_delivery(
     call: Call,
     frame: Frame,
     market: pricing.Market,
