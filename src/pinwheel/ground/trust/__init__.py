@@ -12,7 +12,7 @@ turn out to be one; every refusal has a reason; erasing an account frees no use.
 """
 
 from pinwheel.ground.trust.clusters import hear, join, separate, silence
-from pinwheel.ground.trust.judging import Trial, dry_run, judge, rules_of
+from pinwheel.ground.trust.judging import Trial, again, dry_run, judge, rules_of
 from pinwheel.ground.trust.model import (
     APPEAL_DAYS,
     KINDS,
@@ -31,6 +31,7 @@ from pinwheel.ground.trust.model import (
     SameCluster,
     Seen,
     Use,
+    UseExceeded,
     Verdict,
     VerdictDecided,
     Why,
@@ -64,7 +65,7 @@ from pinwheel.ground.trust.reviewing import (
     verdict,
     verdicts,
 )
-from pinwheel.ground.trust.using import Kin, kin_of, mark, marked, take
+from pinwheel.ground.trust.using import Kin, keep_still, kin_of, mark, marked, take
 
 __all__ = [
     "APPEAL_DAYS",
@@ -90,9 +91,11 @@ __all__ = [
     "Seen",
     "Trial",
     "Use",
+    "UseExceeded",
     "Verdict",
     "VerdictDecided",
     "Why",
+    "again",
     "answer",
     "appeal",
     "appeals_of",
@@ -106,6 +109,7 @@ __all__ = [
     "identity_account",
     "join",
     "judge",
+    "keep_still",
     "kin_of",
     "mark",
     "marked",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.ground.trust.model import Act, Decision, Rule, Verdict, Why
+from pinwheel.ground.trust.model import Act, Decision, Rule, Verdict, Why, decided, noisy_or
 from pinwheel.ground.trust.rules import Around, judged
 from pinwheel.kernel.db import Tx
 
@@ -40,13 +40,80 @@ async def rules_of(tx: Tx) -> list[Rule]:
     )
 
 
-async def surroundings_of(tx: Tx, act_ids: Sequence[uuid.UUID]) -> list[Around]:
-    """What surrounded each act at its time; clusters are today's. 1 statement."""
+async def again(tx: Tx, verdict_ids: Sequence[uuid.UUID]) -> list[Verdict]:
+    """Judge acts once more as of now, before something is paid out for them: what has gathered
+    since counts too, and what spoke then still speaks. What a person decided stands. 4 statements.
+
+    In the order asked for, without those that are not kept any more."""
+    rules = await rules_of(tx)
+    around = {a.id: a for a in await surroundings_of(tx, verdict_ids, as_of=tx.now)}
+    kept = await tx.rows(
+        _Standing,
+        """
+        select id, decision, stands, score, reasons, decided_by is not null as is_decided
+          from trust.verdict where cell = $1 and id = any($2::uuid[]) order by id for update
+        """,
+        tx.cell,
+        list(verdict_ids),
+    )
+    found: dict[uuid.UUID, Verdict] = {}
+    changed: list[Verdict] = []
+    for old in kept:
+        verdict = Verdict(old.id, old.stands, old.score, old.reasons)
+        if old.id in around and not old.is_decided:
+            _, _, reasons = judged(around[old.id], rules)
+            verdict = _together(old, reasons)
+            if verdict.reasons != old.reasons:
+                changed.append(verdict)
+        found[old.id] = verdict
+    if changed:
+        await _rewrite(tx, changed)
+    return [found[i] for i in verdict_ids if i in found]
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    id: uuid.UUID
+    decision: Decision
+    stands: Decision
+    score: float
+    reasons: list[Why]
+    is_decided: bool
+
+
+def _together(old: _Standing, reasons: Sequence[Why]) -> Verdict:
+    by_rule = {why.rule: why for why in (*old.reasons, *reasons)}
+    both = sorted(by_rule.values(), key=lambda why: (-why.weight, why.rule))
+    score = noisy_or(why.weight for why in both)
+    return Verdict(old.id, decided(score), score, both)
+
+
+async def _rewrite(tx: Tx, verdicts: Sequence[Verdict]) -> None:
+    await tx.run(
+        """
+        update trust.verdict v
+           set decision = n.decision, stands = n.decision, score = n.score,
+               reasons = n.reasons::jsonb
+          from unnest($2::uuid[], $3::text[], $4::real[], $5::text[])
+               as n(id, decision, score, reasons)
+         where v.cell = $1 and v.id = any($2::uuid[]) and v.id = n.id
+        """,
+        tx.cell,
+        [v.id for v in verdicts],
+        [v.decision for v in verdicts],
+        [v.score for v in verdicts],
+        [msgspec.json.encode(v.reasons).decode() for v in verdicts],
+    )
+
+
+async def surroundings_of(
+    tx: Tx, act_ids: Sequence[uuid.UUID], *, as_of: dt.datetime | None = None
+) -> list[Around]:
+    """What surrounded each act at its time, or at ``as_of``; clusters are today's. 1 statement."""
     return await tx.rows(
         Around,
         """
         with act as materialized (
-          select a.id, a.kind, a.person_id, a.other_id, a.at,
+          select a.id, a.kind, a.person_id, a.other_id, coalesce($3, a.at) as at,
                  coalesce(p.cluster_id, a.person_id) as mine,
                  coalesce(o.cluster_id, a.other_id) as theirs
             from trust.act a
@@ -80,7 +147,8 @@ async def surroundings_of(tx: Tx, act_ids: Sequence[uuid.UUID]) -> list[Around]:
                       select m.person_id from trust.member m
                        where m.cell = $1 and m.cluster_id = a.mine) who
                       join trust.act b on b.cell = $1 and b.person_id = who.id and b.kind = a.kind
-                       and b.at > a.at - interval '1 day' and b.at <= a.at)::int as today) mine
+                       and b.at > a.at - interval '1 day'
+                       and (b.at, b.id) <= (a.at, a.id))::int as today) mine
           cross join lateral (
             select count(*) filter (where coalesce(m.cluster_id, b.person_id) = a.theirs
                      and coalesce(n.cluster_id, b.other_id) = a.mine)::int as back,
@@ -150,7 +218,7 @@ async def surroundings_of(tx: Tx, act_ids: Sequence[uuid.UUID]) -> list[Around]:
                        where m.cell = $1 and m.cluster_id = a.mine) who
                       join trust.verdict v on v.cell = $1 and v.person_id = who.id
                            and v.stands = 'deny' and v.at > a.at - interval '180 days'
-                           and v.at < a.at)::int as denials,
+                           and v.at < a.at and v.id <> a.id)::int as denials,
                    array(select distinct r.reason->>'rule' from trust.verdict v
                            cross join lateral jsonb_array_elements(v.reasons) as r(reason)
                           where v.cell = $1 and v.person_id = a.person_id and v.stands = 'allow'
@@ -159,6 +227,7 @@ async def surroundings_of(tx: Tx, act_ids: Sequence[uuid.UUID]) -> list[Around]:
         """,
         tx.cell,
         list(act_ids),
+        as_of,
     )
 
 

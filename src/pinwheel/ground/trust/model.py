@@ -304,6 +304,16 @@ class ClustersMerged(Event, frozen=True, kw_only=True):
     absorbed_ids: list[uuid.UUID]
 
 
+class UseExceeded(Event, frozen=True, kw_only=True):
+    """Two identities that both used something turned out to be one: this use is one too many."""
+
+    subject: ClassVar[str] = "document_id"
+    document_id: uuid.UUID
+    document_kind: str
+    purpose: str
+    person_id: uuid.UUID
+
+
 class VerdictDecided(Event, frozen=True, kw_only=True):
     """A person decided what the rules had left open, or otherwise than they: pay out or take
     back."""

@@ -23,6 +23,7 @@ from pinwheel.ground.trust.model import (
     Link,
     Seen,
     Shared,
+    UseExceeded,
     blinded,
     identity_account,
     merged,
@@ -30,6 +31,7 @@ from pinwheel.ground.trust.model import (
     weighed,
 )
 from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import Refusal
 
 KNOWN_SECONDS = 12 * 3600  # a trait seen again within this is not written again
 NEIGHBOURS = 64  # accounts that are compared by one trait
@@ -125,8 +127,10 @@ async def _write(
         """
         with member as (
           insert into trust.member (cell, person_id, cluster_id, noted_at)
-          select $1, p.id, p.id, $2
-            from (select distinct id from unnest($3::uuid[]) as u(id) order by id) p
+          select $1, p.id, p.id, least($2, p.at)
+            from (select id, min(at) as at
+                    from unnest($3::uuid[], $6::timestamptz[]) as u(id, at)
+                   group by id order by id) p
           on conflict (cell, person_id) do nothing
           returning person_id
         ), cluster as (
@@ -326,6 +330,7 @@ def _in_words(reasons: Sequence[Because]) -> str:
 class _Taken(msgspec.Struct, frozen=True):
     id: uuid.UUID
     purpose: str
+    person_id: uuid.UUID
     cluster_id: uuid.UUID
     document_kind: str
     document_id: uuid.UUID
@@ -335,11 +340,13 @@ class _Taken(msgspec.Struct, frozen=True):
 
 async def _carry_uses(tx: Tx, absorbed: Mapping[uuid.UUID, uuid.UUID]) -> None:
     """What an absorbed cluster holds is held by its new one too, under the same documents: it comes
-    back when the order does. Where both had all there is, nothing is taken away afterwards."""
+    back when the order does. What is more than one identity may have is told (``UseExceeded``):
+    whoever gave it decides whether it can still be taken back."""
     rows = await tx.rows(
         _Taken,
         """
-        select u.id, u.purpose, u.cluster_id, u.document_kind, u.document_id, u.most, h.expires_at
+        select u.id, u.purpose, u.person_id, u.cluster_id, u.document_kind, u.document_id, u.most,
+               h.expires_at
           from trust.use u
           join ledger.v_hold h on h.cell = u.cell and h.document_id = u.document_id
                and h.key = u.purpose || ':' || u.cluster_id and h.state = 'open'
@@ -349,22 +356,33 @@ async def _carry_uses(tx: Tx, absorbed: Mapping[uuid.UUID, uuid.UUID]) -> None:
         tx.cell,
         list(absorbed),
     )
-    if rows:
-        await ledger.hold(
-            tx,
-            [
-                ledger.Hold(
-                    document_kind=r.document_kind,
-                    document_id=r.document_id,
-                    key=f"{r.purpose}:{absorbed[r.cluster_id]}",
-                    debit=used(r.purpose),
-                    credit=identity_account(absorbed[r.cluster_id], r.purpose, r.most),
-                    amount=1,
-                    expires_at=r.expires_at,
-                )
-                for r in rows
-            ],
+    answers = await ledger.hold(
+        tx,
+        [
+            ledger.Hold(
+                document_kind=r.document_kind,
+                document_id=r.document_id,
+                key=f"{r.purpose}:{absorbed[r.cluster_id]}",
+                debit=used(r.purpose),
+                credit=identity_account(absorbed[r.cluster_id], r.purpose, r.most),
+                amount=1,
+                expires_at=r.expires_at,
+            )
+            for r in rows
+        ],
+    )
+    tx.emit(
+        *(
+            UseExceeded(
+                document_id=r.document_id,
+                document_kind=r.document_kind,
+                purpose=r.purpose,
+                person_id=r.person_id,
+            )
+            for r, answer in zip(rows, answers, strict=True)
+            if isinstance(answer, Refusal)
         )
+    )
     await tx.run(
         """
         update trust.use u set cluster_id = g.root

@@ -34,6 +34,12 @@ class Kin(msgspec.Struct, frozen=True):
     is_one: bool
 
 
+async def keep_still(tx: Tx) -> None:
+    """No two clusters become one until this transaction ends. A stage asks for it while it loads,
+    before anybody in the batch holds anything of the ledger. 1 statement."""
+    await tx.run("select pg_advisory_xact_lock_shared($1)", LINKING + tx.cell)
+
+
 async def take(tx: Tx, uses: Sequence[Use]) -> list[ledger.Held | Refusal]:
     """Hold one use for each, of the identity and of its homes, or refuse ``AlreadyUsed`` and hold
     nothing of that one. Kept and given back with the document (``ledger.keep_for``,
@@ -43,7 +49,7 @@ async def take(tx: Tx, uses: Sequence[Use]) -> list[ledger.Held | Refusal]:
     ledger's hold, + a release when one is refused."""
     if not uses:
         return []
-    await tx.run("select pg_advisory_xact_lock_shared($1)", LINKING + tx.cell)
+    await keep_still(tx)
     who = await _who(tx, {use.person_id for use in uses})
     asked: list[tuple[int, ledger.Hold]] = []
     for number, use in enumerate(uses):
@@ -130,6 +136,9 @@ async def _write(tx: Tx, uses: Sequence[tuple[Use, _Who]]) -> None:
           from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::uuid[],
                       $9::int[], $10::int[])
                as u(id, person_id, cluster_id, purpose, document_kind, document_id, most, home_most)
+         where u.most > 0 or not exists (
+           select from trust.use x where x.cell = $1 and x.person_id = u.person_id
+              and x.purpose = u.purpose)
         on conflict (cell, purpose, document_id) do nothing
         """,
         tx.cell,
