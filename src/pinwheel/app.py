@@ -35,13 +35,17 @@ from pinwheel.ground.media import web as media_web
 from pinwheel.ground.messages import jobs as messages_jobs
 from pinwheel.ground.messages import web as messages_web
 from pinwheel.ground.trust import jobs as trust_jobs
-from pinwheel.growth import community, social
+from pinwheel.growth import community, journeys, newcomers, social
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
+from pinwheel.growth.journeys import jobs as journeys_jobs
+from pinwheel.growth.newcomers import jobs as newcomers_jobs
 from pinwheel.growth.social import team_jobs
-from pinwheel.insight import audience, tracking
+from pinwheel.insight import audience, experiments, tracking
 from pinwheel.insight.audience import jobs as audience_jobs
 from pinwheel.insight.audience import web as audience_web
+from pinwheel.insight.experiments import jobs as experiments_jobs
+from pinwheel.insight.experiments import web as experiments_web
 from pinwheel.insight.tracking import jobs as tracking_jobs
 from pinwheel.insight.tracking import web as tracking_web
 from pinwheel.kernel import observe, upkeep
@@ -53,17 +57,26 @@ from pinwheel.kernel.vault import Vault
 from pinwheel.kernel.web import Edge, routes_of
 from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
-from pinwheel.trade import orders, payments, returns
+from pinwheel.trade import orders, payments, promotions, returns
 from pinwheel.trade.budgets import jobs as budgets_jobs
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
-from pinwheel.trade.orders import budget_jobs, cart_jobs, cart_web, one_click_jobs, one_click_web
+from pinwheel.trade.orders import (
+    budget_jobs,
+    cart_jobs,
+    cart_web,
+    one_click_jobs,
+    one_click_web,
+    price_jobs,
+)
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import jobs as payments_jobs
 from pinwheel.trade.payments import web as payments_web
 from pinwheel.trade.pricing import jobs as pricing_jobs
+from pinwheel.trade.pricing import rules_jobs
+from pinwheel.trade.promotions import jobs as promotions_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -77,17 +90,23 @@ JOBS: tuple[ModuleType, ...] = (
     catalogue_jobs,
     budgets_jobs,
     pricing_jobs,
+    rules_jobs,
     marketplace_jobs,
     inventory_jobs,
     payments_jobs,
     orders_jobs,
     budget_jobs,
+    price_jobs,
     cart_jobs,
     one_click_jobs,
     returns_jobs,
+    promotions_jobs,
     tracking_jobs,
+    experiments_jobs,
     audience_jobs,
     community_jobs,
+    newcomers_jobs,
+    journeys_jobs,
     team_jobs,
     open_jobs,
     search_jobs,
@@ -106,6 +125,7 @@ WEB: tuple[ModuleType, ...] = (
     returns_web,
     tracking_web,
     audience_web,
+    experiments_web,
     demonstration_web,
     community_web,
     open_web,
@@ -131,7 +151,10 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("letters", messages.export),
     ("community", community.export),
     ("audience", audience.export),
+    ("newcomers", newcomers.export),
+    ("journeys", journeys.export),
     ("teams", social.export_teams),
+    ("experiments", experiments.export),
     ("tracking", tracking.export),
 )
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
@@ -182,9 +205,13 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.payments",
     "pinwheel.trade.orders",
     "pinwheel.trade.returns",
+    "pinwheel.trade.promotions",
     "pinwheel.insight.tracking",
     "pinwheel.insight.audience",
+    "pinwheel.insight.experiments",
     "pinwheel.growth.community",
+    "pinwheel.growth.newcomers",
+    "pinwheel.growth.journeys",
     "pinwheel.growth.social",
     "pinwheel.platform.open",
     "pinwheel.replay",
@@ -215,7 +242,12 @@ def furnish(db: Database, settings: Settings) -> Database:
     messages.use(db, settings)
     payments.use(db, settings)
     db.given[Settings] = settings
-    checkout = orders.Checkout(social.TeamStage(), capture=settings.capture == "at_placement")
+    checkout = orders.Checkout(
+        social.TeamStage(),
+        newcomers.NewcomerStage(),
+        promotions.PromotionStage(),
+        capture=settings.capture == "at_placement",
+    )
     db.given[orders.Buying] = orders.Buying(db, checkout)
     return db
 
