@@ -11,56 +11,19 @@ import msgspec
 import pytest
 
 import world
+from insight_world import broken, said, send, shown
 from pinwheel.insight import tracking
-from pinwheel.insight.tracking import Property, Schema, Tracked
+from pinwheel.insight.tracking import Property, Schema
 from pinwheel.insight.tracking.linking import suspect
 from pinwheel.insight.tracking.model import NewSchema, NotABatch, SchemaIncompatible, TooManyEvents
 from pinwheel.insight.tracking.registry import registry
 from pinwheel.insight.tracking.taking import Columns, Registry, Sender, read_batch, read_beacon
-from pinwheel.kernel import audit
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
 
 NOW = world.MONDAY
 PAGE = uuid.UUID("00000000-0000-4000-8000-000000000001")
-
-
-def said(name: str = "page_viewed", **more: Any) -> dict[str, Any]:
-    """One event as a program sends it, with consent."""
-    return {
-        "id": str(uuid.uuid4()),
-        "name": name,
-        "occurred_at": NOW.isoformat(),
-        "visitor_id": "visitor-1",
-        "session_id": "session-1",
-        "consent": True,
-        "properties": {},
-    } | more
-
-
-async def send(db: Database, *events: Any, **sender: Any) -> tracking.Receipt:
-    how: dict[str, Any] = {"source": "api", "now": db.clock.now(), "may_identify": True}
-    async with db.transaction() as tx:
-        columns = read_batch(
-            msgspec.json.encode(list(events)), await registry(tx), Sender(**(how | sender))
-        )
-        [receipt] = await tracking.take(tx, [columns])
-    assert isinstance(receipt, tracking.Receipt)
-    return receipt
-
-
-async def shown(db: Database, worker: Worker) -> list[Tracked]:
-    await worker.drain()
-    async with db.transaction() as tx:
-        while await tracking.unpack(tx):
-            pass
-    async with db.reading() as tx:
-        return (await tracking.feed(tx)).items
-
-
-async def broken(db: Database) -> list[audit.Check]:
-    return [c for c in await audit.run(db, ["pinwheel.insight.tracking"]) if c.broken]
 
 
 async def test_a_bad_event_between_good_ones_fails_alone(db: Database, worker: Worker) -> None:

@@ -108,6 +108,7 @@ def _page(
         "description": plain(said(page.description, language))[:160],
         "canonical": f"{origin}/{language}/p/{page.slug}",
         "product": {
+            "id": page.id,
             "title": title,
             "title_lang": None if language in page.title else "en",
             "path": f"/p/{page.slug}",

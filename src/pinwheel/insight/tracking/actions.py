@@ -77,7 +77,8 @@ async def _store(tx: Tx, c: Columns) -> None:
         insert into tracking.inbox (cell, id, received_at, source, event_ids, names, versions,
                occurred_ats, visitor_ids, person_ids, session_ids, bot_reasons, purposes,
                properties, contexts)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[]::jsonb[],
+                $15::text[]::jsonb[])
         """,
         tx.cell,
         tx.new_id(),
@@ -92,8 +93,9 @@ async def _store(tx: Tx, c: Columns) -> None:
         c.session_ids,
         c.bot_reasons,
         c.purposes,
-        c.properties,
-        c.contexts,
+        # As text, which costs the driver a third of what a value of ours does.
+        [str(raw, "utf-8") for raw in c.properties],
+        [str(raw, "utf-8") for raw in c.contexts],
     )
 
 

@@ -115,8 +115,8 @@ class Columns:
         self.session_ids: list[str] = []
         self.bot_reasons: list[str] = []
         self.purposes: list[str] = []
-        self.properties: list[Any] = []
-        self.contexts: list[Any] = []
+        self.properties: list[msgspec.Raw] = []
+        self.contexts: list[msgspec.Raw] = []
         self.bad: list[Bad] = []
         self.withheld: Counter[str] = Counter()
         self.duplicates: Counter[str] = Counter()
