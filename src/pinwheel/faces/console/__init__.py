@@ -11,6 +11,7 @@ from pinwheel.faces.console import (
     categories_web,
     changes_web,
     customers_web,
+    experiments_web,
     imports_jobs,
     imports_web,
     ledger_web,
@@ -23,6 +24,7 @@ from pinwheel.faces.console import (
     settings_web,
     stock_web,
     today_web,
+    tracking_web,
 )
 
 __all__ = ["JOBS", "WEB"]
@@ -39,9 +41,11 @@ WEB = (
     payments_web,
     returns_web,
     reviews_web,
+    experiments_web,
     ledger_web,
     open_web,
     running_web,
+    tracking_web,
     settings_web,
 )
 JOBS = (imports_jobs,)

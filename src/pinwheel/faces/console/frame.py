@@ -34,9 +34,11 @@ SCOPES: Mapping[str, str] = {
     "stock": "stock",
     "payments": "orders:read",
     "ledger": "books",
+    "tracking": "tracking:read",
     "audit": "operate",
     "events": "operate",
     "jobs": "operate",
+    "experiments": "experiments",
     "open": "webhooks",
     "settings": "settings",
 }

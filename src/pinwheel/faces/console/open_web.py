@@ -20,7 +20,7 @@ from pinwheel.platform.open import Delivery, Endpoint, NewEndpoint
 HOOKS, KEYS = "webhooks", "keys"
 KEY_SCOPES = (
     *("orders:read", "orders:write", "catalogue:read", "catalogue:write", "stock"),
-    *("fulfilment:write", "events:read", "webhooks", "operate"),
+    *("fulfilment:write", "events:read", "webhooks", "experiments", "operate"),
 )
 STATES = ("waiting", "delivered", "failed")
 

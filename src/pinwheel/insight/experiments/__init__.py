@@ -17,6 +17,7 @@ first seen ``await expose(tx, list(found.values()))``.
 """
 
 from pinwheel.insight.experiments.actions import (
+    ask,
     decide,
     hold_out,
     new_phase,
@@ -58,6 +59,7 @@ from pinwheel.insight.experiments.model import (
     Plan,
     RampDown,
     Reward,
+    State,
     Step,
     Subject,
     Variation,
@@ -72,6 +74,7 @@ from pinwheel.insight.experiments.power import (
     units_needed_always_valid,
 )
 from pinwheel.insight.experiments.queries import (
+    Results,
     Snapshot,
     batches,
     experiment,
@@ -81,6 +84,7 @@ from pinwheel.insight.experiments.queries import (
     metrics,
     phase,
     phases,
+    results,
     snapshots,
     steps,
 )
@@ -119,14 +123,17 @@ __all__ = [
     "Plan",
     "RailState",
     "RampDown",
+    "Results",
     "Reward",
     "Sample",
     "Snapshot",
+    "State",
     "Step",
     "Subject",
     "Variation",
     "WrongState",
     "always_valid",
+    "ask",
     "assign",
     "assigned",
     "batches",
@@ -155,6 +162,7 @@ __all__ = [
     "place",
     "ramp",
     "refresh",
+    "results",
     "reward",
     "reweigh",
     "save_clusters",

@@ -25,13 +25,20 @@ from pinwheel.insight.experiments.model import (
     Phase,
     Plan,
     RampDown,
+    ResultsDue,
     Slots,
     WrongState,
     check,
     check_metric,
     room,
 )
-from pinwheel.insight.experiments.queries import batches, global_holdout, metrics, phase
+from pinwheel.insight.experiments.queries import (
+    batches,
+    global_holdout,
+    metrics,
+    phase,
+    snapshots,
+)
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Invalid
 
@@ -219,7 +226,7 @@ async def ramp(tx: Tx, key: str, rollout: int, why: str) -> None:
 
 async def stop(tx: Tx, key: str, why: str) -> None:
     """Nobody is assigned or exposed any more; the shop is as it was for everybody. The figures are
-    made a last time."""
+    made a last time by what follows."""
     found = await _the(tx, key, "running")
     await _end(tx, found)
     await tx.run(
@@ -231,7 +238,6 @@ async def stop(tx: Tx, key: str, why: str) -> None:
         found.id,
         tx.now,
     )
-    await measuring.refresh(tx, found, await phase(tx, found))
     await _step(tx, found.id, "stopped", why, {})
     await raise_revision(tx)
     tx.emit(ExperimentStopped(experiment_id=found.id, key=key, phase=found.phase))
@@ -257,7 +263,7 @@ async def decide(tx: Tx, key: str, winner: str | None, why: str) -> judging.Figu
     found = await _the(tx, key, "stopped")
     if winner is not None and winner not in {v.key for v in found.plan.variations}:
         raise Invalid("winner", "the plan has no such variation", "方案中没有此变体")
-    figures = await measuring.refresh(tx, found, await phase(tx, found))
+    figures = await _last(tx, found)
     if winner is not None and figures.is_mismatched:
         raise Blocked(
             why="units came in other shares than planned (SRM)",
@@ -278,6 +284,20 @@ async def decide(tx: Tx, key: str, winner: str | None, why: str) -> judging.Figu
     await raise_revision(tx)
     tx.emit(ExperimentDecided(experiment_id=found.id, key=key, winner=winner))
     return figures
+
+
+async def _last(tx: Tx, found: Experiment) -> judging.Figures:
+    """The figures made after the end; made now when nobody has made them yet."""
+    now, kept = await phase(tx, found), await snapshots(tx, found.id, found.phase, 1)
+    if kept and now.ended_at is not None and kept[0].at >= now.ended_at:
+        return kept[0].figures
+    return await measuring.refresh(tx, found, now)
+
+
+async def ask(tx: Tx, key: str) -> None:
+    """Have the figures made anew; with a million units that takes longer than a page may."""
+    found = await _the(tx, key, "running", "stopped")
+    tx.emit(ResultsDue(experiment_id=found.id))
 
 
 async def reweigh(tx: Tx, key: str, seed: int) -> dict[str, int]:

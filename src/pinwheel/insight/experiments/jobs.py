@@ -9,7 +9,7 @@ import msgspec
 
 from pinwheel.ground.identity import PersonErased
 from pinwheel.insight.experiments import actions, measuring
-from pinwheel.insight.experiments.model import ResultsDue
+from pinwheel.insight.experiments.model import ExperimentStopped, ResultsDue
 from pinwheel.insight.experiments.queries import experiment, phase
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import after, during, every
@@ -56,8 +56,8 @@ async def find_old_results(tx: Tx) -> None:
     tx.emit(*(ResultsDue(experiment_id=one.id) for one in due))
 
 
-@after(ResultsDue)
-async def refresh_results(tx: Tx, events: Sequence[ResultsDue]) -> None:
+@after(ResultsDue, ExperimentStopped)
+async def refresh_results(tx: Tx, events: Sequence[ResultsDue | ExperimentStopped]) -> None:
     """The figures, so that a page needs none."""
     named = await tx.rows(
         _Named,

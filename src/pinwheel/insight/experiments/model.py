@@ -22,9 +22,10 @@ Measure = Literal[
 Kind = Literal["mean", "proportion", "ratio", "incremental"]
 Key = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,59}$")]
 Share = Annotated[int, Meta(ge=0, le=WHOLE)]
-Words = dict[str, Annotated[str, Meta(max_length=2000)]]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Why = Annotated[str, Meta(min_length=3, max_length=2000)]
+TEXT = r"^[^\u0000]*$"  # what PostgreSQL can keep
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT)]
+Label = Annotated[str, Meta(max_length=200, pattern=TEXT)]
+Why = Annotated[str, Meta(min_length=3, max_length=2000, pattern=TEXT)]
 
 
 class Variation(msgspec.Struct, frozen=True):
@@ -33,8 +34,8 @@ class Variation(msgspec.Struct, frozen=True):
 
     key: Key
     weight: Share
-    en: Annotated[str, Meta(max_length=200)] = ""
-    zh: Annotated[str, Meta(max_length=200)] = ""
+    en: Label = ""
+    zh: Label = ""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +110,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     en: Name
     zh: Name
-    hypothesis: Annotated[str, Meta(max_length=4000)] = ""
+    hypothesis: Annotated[str, Meta(max_length=4000, pattern=TEXT)] = ""
     unit: Unit = "person"
     mode: Mode = "fixed"
     variations: Annotated[list[Variation], Meta(min_length=2, max_length=10)]

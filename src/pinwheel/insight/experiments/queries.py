@@ -143,6 +143,25 @@ async def snapshots(
     return rows[::-1]
 
 
+class Results(msgspec.Struct, frozen=True):
+    """An experiment with its newest phase, the newest figures and the last ones of each day before;
+    without a phase while it is a draft, without figures until the first were made."""
+
+    experiment: Experiment
+    phase: Phase | None
+    figures: Figures | None
+    series: list[Snapshot]
+
+
+async def results(tx: Tx, key: str) -> Results:
+    """What is known. Reads what was kept: three statements however many units there are."""
+    found = await experiment(tx, key)
+    if not found.phase:
+        return Results(found, None, None, [])
+    kept = await snapshots(tx, found.id, found.phase)
+    return Results(found, await phase(tx, found), kept[-1].figures if kept else None, kept)
+
+
 async def global_holdout(tx: Tx) -> int:
     """Basis points of all people that no new phase takes in."""
     found = await tx.value("select holdout from experiments.house where cell = $1", tx.cell)
