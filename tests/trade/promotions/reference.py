@@ -138,9 +138,7 @@ def bundle(
 
 def looks_at_each_line_alone(rule: Rule) -> bool:
     conditions = rule.terms.conditions
-    simple = isinstance(
-        rule.terms.kind, model.PercentageOff | model.AmountOff | model.FixedPrice
-    )
+    simple = isinstance(rule.terms.kind, model.PercentageOff | model.AmountOff | model.FixedPrice)
     free = conditions.min_spend_minor == 0 and conditions.most_off_minor is None
     return simple and free and rule.most_pieces is None
 
@@ -162,7 +160,9 @@ def settle(
     for level in ("line", "order"):
         here = [r for r in rules if level_of(r) == level]
         groups = sorted({r.terms.group for r in here if not r.terms.combinable})
-        rounds = [[r for r in here if not r.terms.combinable and r.terms.group == g] for g in groups]
+        rounds = [
+            [r for r in here if not r.terms.combinable and r.terms.group == g] for g in groups
+        ]
         alone = sorted((r for r in here if r.terms.combinable), key=rank)
         rounds += [[r] for r in alone]
         for competing in rounds:

@@ -7,7 +7,6 @@ import uuid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
 from pinwheel.trade.promotions import kinds, model, policy
 from trade.promotions import reference
 
@@ -89,9 +88,7 @@ def rules(draw: st.DrawFn) -> list[reference.Rule]:
     return draw(st.permutations(found))
 
 
-carts = st.lists(
-    st.tuples(st.integers(1, 4), st.integers(0, 2_500)), min_size=1, max_size=LINES
-)
+carts = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2_500)), min_size=1, max_size=LINES)
 
 
 @settings(max_examples=400, deadline=None)
@@ -103,9 +100,7 @@ def test_the_same_to_the_cent_as_trying_everything(
     wanted = [r._replace(lines=frozenset(i for i in r.lines if i < len(lines))) for r in wanted]
     left, applied = reference.settle(lines, frozenset(claimed), wanted)
     goods = [kinds.Goods(li.offer_id, li.quantity, li.left) for li in lines]
-    running = [
-        policy.Running(r.id, r.terms, tuple(sorted(r.lines)), r.most_pieces) for r in wanted
-    ]
+    running = [policy.Running(r.id, r.terms, tuple(sorted(r.lines)), r.most_pieces) for r in wanted]
     found = policy.settle(goods, frozenset(claimed), running)
     assert [g.left for g in goods] == left
     assert [(a.running.id, dict(a.offs)) for a in found] == applied

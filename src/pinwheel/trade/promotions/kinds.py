@@ -122,9 +122,7 @@ def _simple(
         return pricing.allocate(off, lefts) if off else [0] * len(goods)
     if isinstance(kind, PercentageOff):
         return [part_of(left, kind.basis_points) for left in lefts]
-    return [
-        min(left, kind.amount_minor * count) for left, count in zip(lefts, pieces, strict=True)
-    ]
+    return [min(left, kind.amount_minor * count) for left, count in zip(lefts, pieces, strict=True)]
 
 
 def _threshold(kind: Threshold, goods: Sequence[Goods]) -> list[int]:

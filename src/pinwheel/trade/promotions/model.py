@@ -127,9 +127,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_everything(self) -> bool:
-        return not (
-            self.offers or self.products or self.categories or self.sellers or self.brands
-        )
+        return not (self.offers or self.products or self.categories or self.sellers or self.brands)
 
 
 class Hours(msgspec.Struct, frozen=True):
@@ -259,8 +257,13 @@ def own_pool(promotion_id: uuid.UUID, person_id: uuid.UUID, uses: int) -> Accoun
 
 
 def once(promotion_id: uuid.UUID, what: str) -> Account:
-    """One coupon or one unique code."""
-    return Account(f"uses:{promotion_id}:once:{what}", unit_of(promotion_id), floor=-1)
+    """One coupon or one unique code: its account is known before its promotion is."""
+    return Account(f"uses:once:{what}", unit_of(promotion_id), floor=-1)
+
+
+def turn(promotion_id: uuid.UUID, waiting_id: uuid.UUID) -> Account:
+    """A piece put aside for somebody who waited."""
+    return Account(f"uses:{promotion_id}:turn:{waiting_id}", unit_of(promotion_id), floor=0)
 
 
 class PromotionStarted(Event, frozen=True, kw_only=True):

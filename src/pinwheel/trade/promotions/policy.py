@@ -139,9 +139,7 @@ def _line_round(goods: Sequence[Goods], competing: Sequence[Running]) -> list[Ap
     return found
 
 
-def _applied(
-    goods: Sequence[Goods], running: Running, positions: Sequence[int]
-) -> Applied | None:
+def _applied(goods: Sequence[Goods], running: Running, positions: Sequence[int]) -> Applied | None:
     offs = worth(goods, running, positions)
     if not any(offs):
         return None
