@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,6 +89,7 @@ class Round:
         self.due = due
         self.plans = plans
         self.taken: list[Taken] = []
+        self.acts: Counter[uuid.UUID] = Counter()  # of this round, by person and by journey
         self.zone = messages.of(tx.db).zone
 
     def plan(self, one: Due) -> Plan:
@@ -116,6 +118,8 @@ class Round:
 
     def go(self, one: Due, kind: str, outcome: str, to: int | None = None) -> None:
         self.taken.append(Taken(one.id, one.step, one.journey_id, kind, outcome))
+        if outcome == "acted":
+            self.acts.update((one.person_id, one.journey_id))
         one.step = one.step + 1 if to is None else to
         one.waits_for, one.came, one.tries = None, False, 0
 
@@ -171,9 +175,8 @@ class Round:
 
     async def act(self, acting: Sequence[tuple[Due, Act]]) -> None:
         """In quiet hours later; beyond a cap or a budget not at all; the others by their action."""
-        guarded = await guard(
-            self.tx, self.zone, [(one, step, self.plan(one)) for one, step in acting]
-        )
+        asked = [(one, step, self.plan(one)) for one, step in acting]
+        guarded = await guard(self.tx, self.zone, asked, self.acts)
         by_action: dict[str, list[tuple[Due, Act]]] = {}
         for one, step in acting:
             said = guarded[one.id]

@@ -214,8 +214,8 @@ async def take_dates(tx: Tx, at_once: int = 1_000) -> int:
         select $1, j.id, (v.plan -> 'trigger' ->> 'at')::timestamptz from journeys.journey j
           join journeys.version v on v.journey_id = j.id and v.version = j.version
          where j.state = 'live' and v.plan -> 'trigger' ->> 'by' = 'date'
-           and (v.plan -> 'trigger' ->> 'at')::timestamptz between $2::timestamptz - interval '1 day'
-               and $2
+           and (v.plan -> 'trigger' ->> 'at')::timestamptz
+               between $2::timestamptz - interval '1 day' and $2
         on conflict (cell, journey_id, at) do nothing
         """,
         tx.cell,

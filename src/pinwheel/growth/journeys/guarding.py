@@ -59,8 +59,11 @@ class Guard(msgspec.Struct):
 Asked = tuple[Guarded, Act, Plan]
 
 
-async def guard(tx: Tx, zone: str, asked: Sequence[Asked]) -> dict[uuid.UUID, Guard]:
-    """A guard for each enrolment that is about to act."""
+async def guard(
+    tx: Tx, zone: str, asked: Sequence[Asked], acts: Mapping[uuid.UUID, int]
+) -> dict[uuid.UUID, Guard]:
+    """A guard for each enrolment that is about to act. ``acts``: what this round has done already,
+    by person and by journey."""
     found = {one.id: Guard() for one, _, _ in asked}
     open_at = messages.after_quiet(tx.now, await messages.rules(tx), zone)
     for one, _, plan in asked:
@@ -68,7 +71,7 @@ async def guard(tx: Tx, zone: str, asked: Sequence[Asked]) -> dict[uuid.UUID, Gu
             found[one.id].later = open_at
     left = [a for a in asked if found[a[0].id].later is None]
     if left:
-        await _caps(tx, left, found)
+        await _caps(tx, left, acts, found)
     await _spend(tx, [a for a in left if found[a[0].id].refused is None], found)
     return found
 
@@ -78,7 +81,12 @@ class _Count(msgspec.Struct, frozen=True):
     acts: int
 
 
-async def _caps(tx: Tx, asked: Sequence[Asked], found: Mapping[uuid.UUID, Guard]) -> None:
+async def _caps(
+    tx: Tx,
+    asked: Sequence[Asked],
+    acts: Mapping[uuid.UUID, int],
+    found: Mapping[uuid.UUID, Guard],
+) -> None:
     people = sorted({one.person_id for one, _, _ in asked})
     capped = sorted({one.journey_id for one, _, plan in asked if plan.most_acts is not None})
     await tx.values(
@@ -88,16 +96,19 @@ async def _caps(tx: Tx, asked: Sequence[Asked], found: Mapping[uuid.UUID, Guard]
         """,
         [*capped, *people],
     )
-    of_person = await _acts_of_people(tx, people)
-    of_journey = await _acts_of_journeys(tx, capped) if capped else {}
+    before = await _acts_of_people(tx, people)
+    of_person = {p: before.get(p, 0) + acts.get(p, 0) for p in people}
+    before = await _acts_of_journeys(tx, capped) if capped else {}
+    of_journey = {j: before.get(j, 0) + acts.get(j, 0) for j in capped}
     for one, _, plan in asked:
-        if of_person.get(one.person_id, 0) >= plan.most_a_week:
+        if of_person[one.person_id] >= plan.most_a_week:
             found[one.id].refused = "enough_this_week"
-        elif plan.most_acts is not None and of_journey.get(one.journey_id, 0) >= plan.most_acts:
+        elif plan.most_acts is not None and of_journey[one.journey_id] >= plan.most_acts:
             found[one.id].refused = "enough_altogether"
         else:
-            of_person[one.person_id] = of_person.get(one.person_id, 0) + 1
-            of_journey[one.journey_id] = of_journey.get(one.journey_id, 0) + 1
+            of_person[one.person_id] += 1
+            if plan.most_acts is not None:
+                of_journey[one.journey_id] += 1
 
 
 async def _acts_of_people(tx: Tx, people: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
