@@ -21,9 +21,12 @@ from pinwheel.faces.storefront import (
     found_web,
     goods_web,
     help_web,
+    newcomer_web,
     one_tap_web,
     product_web,
     returning_web,
+    team_checkout_web,
+    team_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
 from pinwheel.ground import identity, media, messages, trust
@@ -35,17 +38,22 @@ from pinwheel.ground.media import web as media_web
 from pinwheel.ground.messages import jobs as messages_jobs
 from pinwheel.ground.messages import web as messages_web
 from pinwheel.ground.trust import jobs as trust_jobs
-from pinwheel.growth import community, journeys, newcomers, social
+from pinwheel.ground.trust import web as trust_web
+from pinwheel.growth import community, journeys, newcomers, social, subsidy
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
 from pinwheel.growth.journeys import jobs as journeys_jobs
 from pinwheel.growth.newcomers import jobs as newcomers_jobs
+from pinwheel.growth.newcomers import web as newcomers_web
 from pinwheel.growth.social import team_jobs
-from pinwheel.insight import audience, experiments, tracking
+from pinwheel.growth.subsidy import jobs as subsidy_jobs
+from pinwheel.insight import audience, experiments, profiles, tracking
 from pinwheel.insight.audience import jobs as audience_jobs
 from pinwheel.insight.audience import web as audience_web
 from pinwheel.insight.experiments import jobs as experiments_jobs
 from pinwheel.insight.experiments import web as experiments_web
+from pinwheel.insight.profiles import jobs as profiles_jobs
+from pinwheel.insight.profiles import web as profiles_web
 from pinwheel.insight.tracking import jobs as tracking_jobs
 from pinwheel.insight.tracking import web as tracking_web
 from pinwheel.kernel import observe, upkeep
@@ -77,6 +85,7 @@ from pinwheel.trade.payments import web as payments_web
 from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
 from pinwheel.trade.promotions import jobs as promotions_jobs
+from pinwheel.trade.promotions import web as promotions_web
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -102,12 +111,14 @@ JOBS: tuple[ModuleType, ...] = (
     returns_jobs,
     promotions_jobs,
     tracking_jobs,
+    profiles_jobs,
     experiments_jobs,
     audience_jobs,
     community_jobs,
     newcomers_jobs,
     journeys_jobs,
     team_jobs,
+    subsidy_jobs,
     open_jobs,
     search_jobs,
     *console.JOBS,
@@ -117,17 +128,21 @@ JOBS: tuple[ModuleType, ...] = (
 WEB: tuple[ModuleType, ...] = (
     identity_web,
     media_web,
+    trust_web,
     messages_web,
     payments_web,
     orders_web,
     cart_web,
     one_click_web,
     returns_web,
+    promotions_web,
     tracking_web,
+    profiles_web,
     audience_web,
     experiments_web,
     demonstration_web,
     community_web,
+    newcomers_web,
     open_web,
     goods_web,
     product_web,
@@ -138,7 +153,10 @@ WEB: tuple[ModuleType, ...] = (
     account_web,
     one_tap_web,
     help_web,
+    newcomer_web,
     found_web,
+    team_web,
+    team_checkout_web,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
@@ -146,6 +164,7 @@ WEB: tuple[ModuleType, ...] = (
 EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
     ("returns", returns.export),
+    ("coupons", promotions.export),
     ("pictures", media.export),
     ("trust", trust.export),
     ("letters", messages.export),
@@ -154,8 +173,10 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("newcomers", newcomers.export),
     ("journeys", journeys.export),
     ("teams", social.export_teams),
+    ("subsidy", subsidy.export),
     ("experiments", experiments.export),
     ("tracking", tracking.export),
+    ("profile", profiles.export),
 )
 """What modules add to the copy that a person may ask for: (name, question of tx and person id)."""
 
@@ -207,12 +228,14 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.trade.returns",
     "pinwheel.trade.promotions",
     "pinwheel.insight.tracking",
+    "pinwheel.insight.profiles",
     "pinwheel.insight.audience",
     "pinwheel.insight.experiments",
     "pinwheel.growth.community",
     "pinwheel.growth.newcomers",
     "pinwheel.growth.journeys",
     "pinwheel.growth.social",
+    "pinwheel.growth.subsidy",
     "pinwheel.platform.open",
     "pinwheel.replay",
 )
@@ -245,10 +268,13 @@ def furnish(db: Database, settings: Settings) -> Database:
     checkout = orders.Checkout(
         social.TeamStage(),
         newcomers.NewcomerStage(),
-        promotions.PromotionStage(),
+        subsidy.SubsidyStage(withheld=subsidy.withheld),
+        promotions.PromotionStage(audience.memberships),
+        segments=audience.memberships,
         capture=settings.capture == "at_placement",
     )
     db.given[orders.Buying] = orders.Buying(db, checkout)
+    db.given[profiles.Offers] = profiles.Offers(console.OFFERS)
     return db
 
 

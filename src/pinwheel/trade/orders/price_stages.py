@@ -11,7 +11,7 @@ from pinwheel.trade import pricing
 from pinwheel.trade.orders.model import Discount, Draft, Reason
 from pinwheel.trade.pricing import Book, Thing
 
-Segments = Callable[[Tx, Sequence[uuid.UUID]], Awaitable[Mapping[uuid.UUID, Collection[str]]]]
+Segments = Callable[[Tx, Sequence[uuid.UUID]], Awaitable[Mapping[uuid.UUID, Collection[object]]]]
 """The segments each person is in: 1 question for a whole batch."""
 
 BELOW_FLOOR = "below_floor"  # the source of what a loss budget pays
@@ -53,7 +53,7 @@ class RuleStage:
         rules, segments = loaded
         if not rules:
             return
-        mine = segments.get(draft.person_id, ())
+        mine = {str(segment) for segment in segments.get(draft.person_id, ())}
         for line in draft.lines:
             thing = Thing(
                 offer_id=line.offer_id,
