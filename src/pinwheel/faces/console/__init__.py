@@ -7,6 +7,8 @@ gets the same from the same addresses as JSON. Each address names the right that
 `WEB` and `JOBS` are what ``app.py`` composes."""
 
 from pinwheel.faces.console import (
+    audience_value_web,
+    audience_web,
     catalogue_web,
     categories_web,
     changes_web,
@@ -15,9 +17,11 @@ from pinwheel.faces.console import (
     imports_jobs,
     imports_web,
     ledger_web,
+    newcomers_web,
     open_web,
     orders_web,
     payments_web,
+    profiles_web,
     returns_web,
     reviews_web,
     running_web,
@@ -25,14 +29,18 @@ from pinwheel.faces.console import (
     stock_web,
     today_web,
     tracking_web,
+    trust_web,
 )
 
-__all__ = ["JOBS", "WEB"]
+__all__ = ["JOBS", "OFFERS", "WEB"]
 
 WEB = (
     today_web,
     orders_web,
     customers_web,
+    profiles_web,
+    audience_web,
+    audience_value_web,
     imports_web,
     catalogue_web,
     categories_web,
@@ -41,6 +49,8 @@ WEB = (
     payments_web,
     returns_web,
     reviews_web,
+    trust_web,
+    newcomers_web,
     experiments_web,
     ledger_web,
     open_web,
@@ -49,3 +59,4 @@ WEB = (
     settings_web,
 )
 JOBS = (imports_jobs,)
+OFFERS = profiles_web.OFFERS

@@ -12,7 +12,7 @@ turn out to be one; every refusal has a reason; erasing an account frees no use.
 """
 
 from pinwheel.ground.trust.clusters import hear, join, separate, silence
-from pinwheel.ground.trust.judging import Trial, again, dry_run, judge, rules_of
+from pinwheel.ground.trust.judging import Trial, again, dry_run, judge, rules_of, set_rule
 from pinwheel.ground.trust.model import (
     APPEAL_DAYS,
     KINDS,
@@ -125,6 +125,7 @@ __all__ = [
     "seen_payment",
     "seen_phone",
     "separate",
+    "set_rule",
     "silence",
     "take",
     "verdict",

@@ -12,6 +12,7 @@ import msgspec
 from pinwheel.ground.trust.model import Act, Decision, Rule, Verdict, Why, decided, noisy_or
 from pinwheel.ground.trust.rules import Around, judged
 from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import Invalid, NotFound
 
 
 async def judge(tx: Tx, acts: Sequence[Act]) -> list[Verdict]:
@@ -38,6 +39,34 @@ async def rules_of(tx: Tx) -> list[Rule]:
         Rule,
         "select code, kinds, weight, limits, is_on, en, zh from trust.rule order by code",
     )
+
+
+async def set_rule(
+    tx: Tx, code: str, *, is_on: bool, weight: float, limits: dict[str, float]
+) -> Rule:
+    """Change what a rule weighs and where its limits lie; verdicts given stay. ``NotFound``
+    for a rule that isn't there, ``Invalid`` for a limit it doesn't have."""
+    rule = next((r for r in await rules_of(tx) if r.code == code), None)
+    if rule is None:
+        raise NotFound(what="rule")
+    if not 0 <= weight <= 1 or set(limits) - set(rule.limits):
+        raise Invalid("limits", "this rule has no such limit", "该规则没有此项限值")
+    changed = msgspec.structs.replace(
+        rule, is_on=is_on, weight=weight, limits={**rule.limits, **limits}
+    )
+    await tx.run(
+        """
+        update trust.rule set is_on = $2, weight = $3, limits = $4, changed_at = $5, changed_by = $6
+         where code = $1
+        """,
+        code,
+        is_on,
+        weight,
+        changed.limits,
+        tx.now,
+        tx.actor,
+    )
+    return changed
 
 
 async def again(tx: Tx, verdict_ids: Sequence[uuid.UUID]) -> list[Verdict]:

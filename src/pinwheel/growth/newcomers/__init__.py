@@ -34,9 +34,12 @@ from pinwheel.growth.newcomers.model import (
     PoolOffer,
 )
 from pinwheel.growth.newcomers.queries import (
+    Goods,
     export,
+    goods_of,
     had,
     not_new,
+    offer_of_sku,
     offers,
     pool,
     pool_pay_back,
@@ -46,6 +49,7 @@ from pinwheel.growth.newcomers.stage import NewcomerStage
 
 __all__ = [
     "CLAIM",
+    "Goods",
     "NewOffer",
     "NewPool",
     "NewcomerCalledBack",
@@ -62,8 +66,10 @@ __all__ = [
     "PoolOffer",
     "call_back",
     "export",
+    "goods_of",
     "had",
     "not_new",
+    "offer_of_sku",
     "offers",
     "open_pool",
     "pool",

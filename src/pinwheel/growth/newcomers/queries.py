@@ -18,6 +18,7 @@ from pinwheel.growth.newcomers.model import (
 )
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
+from pinwheel.trade import marketplace
 
 HORIZON_DAYS = 120
 MOST_PEOPLE = 20_000
@@ -238,3 +239,45 @@ async def addressed(tx: Tx, order_ids: Sequence[uuid.UUID]) -> list[Paid]:
         tx.cell,
         list(order_ids),
     )
+
+
+class Goods(msgspec.Struct, frozen=True):
+    """What a newcomer offer sells, and where it is found."""
+
+    offer_id: uuid.UUID
+    variant_id: uuid.UUID
+    product_id: uuid.UUID
+    sku: str
+    slug: str
+    title: dict[str, str]
+
+
+async def goods_of(tx: Tx, offer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Goods]:
+    """By marketplace offer. 1 statement."""
+    rows = await tx.rows(
+        Goods,
+        """
+        select o.offer_id, v.variant_id, v.product_id, v.sku, v.slug, v.title
+          from marketplace.v_offer o
+          join catalogue.v_variant v on v.variant_id = o.variant_id
+         where o.offer_id = any($1::uuid[])
+        """,
+        list(offer_ids),
+    )
+    return {r.offer_id: r for r in rows}
+
+
+async def offer_of_sku(tx: Tx, sku: str) -> uuid.UUID:
+    """The marketplace offer by which an article is sold, the shop's own first. ``NotFound``."""
+    found: uuid.UUID | None = await tx.value(
+        """
+        select o.offer_id from catalogue.v_variant v
+          join marketplace.v_offer o on o.variant_id = v.variant_id and o.active
+         where v.sku = $1 order by o.seller_id <> $2, o.offer_id limit 1
+        """,
+        sku,
+        marketplace.OWN_SELLER_ID,
+    )
+    if found is None:
+        raise NotFound(what="article")
+    return found

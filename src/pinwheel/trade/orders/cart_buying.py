@@ -48,6 +48,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str = ""
     items: tuple[Item, ...] = ()
     claims: tuple[Claim, ...] = ()
+    device: str = ""
 
 
 async def order_cart(db: Database, caller: Caller, person_id: uuid.UUID, wish: Wish) -> Bought:
@@ -98,6 +99,7 @@ async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
         return_url=wish.return_url,
         coupons=rows[0].coupons if rows else (),
         claims=wish.claims,
+        device=wish.device,
     )
 
 
