@@ -192,7 +192,7 @@ def written(properties: list[Property]) -> str:
 
 def read(text: str) -> list[Property]:
     """What ``written`` wrote, or somebody like it; ``Invalid`` names the line."""
-    found = []
+    found: list[Property] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words:
