@@ -32,6 +32,7 @@ create table social.team_campaign (
   check ((policy = 'near_complete') = (fill_from is not null)),
   check (fill_from is null or (fill_from between 1 and seats - 1 and fill_minor >= 0))
 );
+create index team_campaign_running on social.team_campaign (cell, market) where state = 'running';
 
 create table social.team_offer (
   cell smallint not null default 0,

@@ -23,6 +23,7 @@ from pinwheel.faces.storefront.showing import (
     trail,
     value_text,
 )
+from pinwheel.faces.storefront.team_view import plan_of, plans_for
 from pinwheel.growth import community
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
@@ -54,11 +55,20 @@ async def product(
             **more,
             **_reviews(call, page, said_of_it),
             "structured_data": _structured(more.pop("things"), said_of_it.rating),
+            "team_plans": await _team_plans(call, market.code, more["offer"]),
             "similar_href": f"/p/{slug}/similar",
             "can_review": call.caller.is_known,
         },
         page=PAGE,
     )
+
+
+async def _team_plans(call: Call, market: str, offer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Buying the chosen variant in a team, where it may be; the page itself asks nothing for it."""
+    if not offer["available"]:
+        return []
+    plans = await plans_for(call.db, [offer["offer_id"]], market)
+    return [plan_of(call, plan, offer["price_minor"]) for plan in plans]
 
 
 def _chosen(

@@ -111,25 +111,24 @@ class CampaignLine(msgspec.Struct, frozen=True, kw_only=True):
     invited: int
 
 
-async def plans_of(tx: Tx, offer_ids: Sequence[uuid.UUID], market: str) -> list[TeamPlan]:
-    """The running campaigns of these offers in a market, the cheapest first. One statement."""
+async def running_plans(tx: Tx, market: str, *, most: int = 2000) -> list[TeamPlan]:
+    """What may be bought in teams in a market now, the cheapest first. One statement."""
     return await tx.rows(
         TeamPlan,
         """
         select c.id as campaign_id, c.name, o.offer_id, o.price_minor, o.tiers, c.currency,
                c.policy, c.seats, c.window_seconds, c.new_buyers_only, c.pieces_per_member,
                c.fill_from
-          from social.team_offer o
-          join social.team_campaign c on c.cell = o.cell and c.id = o.campaign_id
-         where o.cell = $1 and o.offer_id = any($2::uuid[]) and c.market = $3
-           and c.state = 'running' and c.starts_at <= $4
-           and (c.ends_at is null or c.ends_at > $4)
-         order by o.price_minor, c.id
+          from social.team_campaign c
+          join social.team_offer o on o.cell = c.cell and o.campaign_id = c.id
+         where c.cell = $1 and c.market = $2 and c.state = 'running' and c.starts_at <= $3
+           and (c.ends_at is null or c.ends_at > $3)
+         order by o.price_minor, c.id limit $4
         """,
         tx.cell,
-        list(offer_ids),
         market,
         tx.now,
+        most,
     )
 
 
