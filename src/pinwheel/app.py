@@ -18,6 +18,7 @@ from pinwheel.faces.storefront import (
     account_web,
     basket_web,
     checkout_web,
+    deals_web,
     found_web,
     goods_web,
     help_web,
@@ -27,6 +28,7 @@ from pinwheel.faces.storefront import (
     returning_web,
     team_checkout_web,
     team_web,
+    wallet_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
 from pinwheel.ground import identity, media, messages, trust
@@ -147,6 +149,8 @@ WEB: tuple[ModuleType, ...] = (
     goods_web,
     product_web,
     basket_web,
+    deals_web,
+    wallet_web,
     checkout_web,
     own_orders_web,
     returning_web,

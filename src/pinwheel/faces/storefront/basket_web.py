@@ -8,12 +8,13 @@ from uuid import UUID
 import msgspec
 
 from pinwheel.faces.storefront import queries
-from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
+from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.showing import line_of
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.web import Answer, Call, See, get, post
-from pinwheel.trade import orders
+from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.trade import orders, promotions
 
 PAGE = "storefront/cart.html"
 Units = Annotated[int, msgspec.Meta(ge=1, le=999)]
@@ -37,17 +38,20 @@ async def see_cart(call: Call, db: Database) -> Answer[dict[str, Any]]:
 async def cart_page(call: Call, db: Database) -> dict[str, Any]:
     frame = await frame_of(db)
     market = market_of(call, frame)
+    person_id = call.caller.person_id
     async with db.reading() as tx:
         sight = await orders.cart(
             tx,
             db.given[orders.Buying].checkout,
-            call.caller.person_id,
+            person_id,
             market=market.code,
             country=market.countries[0] if market.countries else "",
         )
         seen = await queries.pictures(tx, [i.variant_id for i in sight.lines if i.variant_id])
+        wallet = await promotions.wallet(tx, person_id) if person_id and sight.lines else []
     return {
         "cart": shown_cart(call, frame, sight, seen, market.currency),
+        "coupons": shown_coupons(call, sight, wallet),
         "title": call.say("Cart"),
         "robots": "noindex",
         "error": _sentence(call, sight.refusal) if sight.refusal else None,
@@ -108,13 +112,11 @@ def sums(call: Call, quote: orders.Quote | None, currency: str) -> dict[str, Any
             "currency": currency,
         }
     chinese = call.language == "zh-CN"
-    reductions = []
-    if quote.discount_minor:
-        reductions.append({"label": call.say("Reductions"), "amount_minor": quote.discount_minor})
     return {
         "goods_minor": quote.goods_minor,
         "delivery_minor": quote.delivery_minor,
-        "reductions": reductions,
+        "reductions": reductions_of(call, quote),
+        "near": [h.zh if chinese else h.en for h in quote.hints if h.kind == "near"],
         "total_minor": quote.total_minor,
         "tax_minor": quote.tax_minor,
         "tax_included": quote.tax_included,
@@ -124,6 +126,102 @@ def sums(call: Call, quote: orders.Quote | None, currency: str) -> dict[str, Any
         ],
         "currency": quote.currency,
     }
+
+
+def reductions_of(call: Call, quote: orders.Quote) -> list[dict[str, Any]]:
+    """What comes off the goods, each by its own name; what comes off the delivery is in its
+    price."""
+    chinese = call.language == "zh-CN"
+    found: list[dict[str, Any]] = []
+    for reason in quote.reasons:
+        if reason.step == "delivery":
+            break
+        if reason.amount_minor < 0:
+            label = reason.zh if chinese else reason.en
+            found.append({"label": label, "amount_minor": -reason.amount_minor})
+    if sum(r["amount_minor"] for r in found) != quote.discount_minor:
+        return [{"label": call.say("Reductions"), "amount_minor": quote.discount_minor}]
+    return found
+
+
+def shown_coupons(
+    call: Call, sight: orders.CartSight, wallet: list[promotions.WalletCoupon]
+) -> dict[str, Any]:
+    """The coupons that lie with the cart, each with why it does not work, and those of the wallet
+    that could."""
+    chinese = call.language == "zh-CN"
+    names = {str(c.id): said(c.name, call.language) for c in wallet}
+    hints = {h.code: h for h in sight.quote.hints if h.kind == "coupon"} if sight.quote else {}
+    return {
+        "inside": [
+            {
+                "code": code,
+                "label": names.get(code, code.upper()),
+                "note": (hints[code].zh if chinese else hints[code].en) if code in hints else "",
+            }
+            for code in sight.coupons
+        ],
+        "own": [
+            {"code": str(c.id), "label": said(c.name, call.language), "until": c.until}
+            for c in wallet
+            if c.state == "usable" and str(c.id) not in sight.coupons
+        ],
+    }
+
+
+class CouponForm(msgspec.Struct):
+    code: Annotated[str, msgspec.Meta(max_length=60)]
+    back: Annotated[str, msgspec.Meta(max_length=20)] = "/cart"
+
+
+@post("/cart/coupons", limits=(("coupon", Limit(30, 10)),))
+async def enter_coupon(
+    call: Call, db: Database, data: CouponForm
+) -> Answer[dict[str, Any]] | See[None]:
+    """Use a coupon with this cart; what can't work is said and not kept."""
+    code, person_id = data.code.strip(), call.caller.person_id
+    try:
+        if not code or person_id is None:
+            raise promotions.CouponUnknown(code=code)
+        await _enter(call, db, person_id, code)
+    except Refusal as refusal:
+        if not call.wants_page:
+            raise
+        found = await cart_page(call, db)
+        told = {"coupon_error": refusal.sentence(call.language), "coupon_typed": code}
+        return Answer({**found, **told}, page=PAGE, status=refusal.status)
+    return See("/checkout" if data.back == "/checkout" else "/cart")
+
+
+async def _enter(call: Call, db: Database, person_id: UUID, code: str) -> None:
+    market = market_of(call, await frame_of(db))
+    try:
+        async with db.transaction(actor=call.caller.actor, request_id=call.request_id) as tx:
+            sight = await orders.cart(
+                tx,
+                db.given[orders.Buying].checkout,
+                person_id,
+                market=market.code,
+                country=market.countries[0] if market.countries else "",
+                also_coupons=[code],
+            )
+            await promotions.enter(tx, person_id, code, sight)
+    except promotions.CodeRefused as refusal:
+        if refusal.unknown:
+            async with db.transaction(actor=call.caller.actor) as tx:
+                await promotions.count_guess(tx, call.address or str(person_id))
+        raise
+
+
+@post("/cart/coupons/remove")
+async def remove_coupon(call: Call, tx: Tx, data: CouponForm) -> See[None]:
+    """Leave a coupon out."""
+    if call.caller.person_id is not None:
+        kept = await orders.cart_coupons(tx, call.caller.person_id)
+        await orders.set_cart_coupons(
+            tx, call.caller.person_id, [c for c in kept if c != data.code]
+        )
+    return See("/checkout" if data.back == "/checkout" else "/cart")
 
 
 @post("/cart/lines")

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from pinwheel.faces.storefront import queries
-from pinwheel.faces.storefront.basket_web import shown_cart, sums
+from pinwheel.faces.storefront.basket_web import shown_cart, shown_coupons, sums
 from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.order_view import country_name, next_steps, parcel_sentence
@@ -18,7 +18,7 @@ from pinwheel.ground import identity
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
-from pinwheel.trade import orders, payments, pricing
+from pinwheel.trade import orders, payments, pricing, promotions
 
 PAGE = "storefront/checkout.html"
 SUM = "storefront/_checkout_sum.html"
@@ -116,6 +116,7 @@ async def _page(
         )
         quotes = await _quotes(tx, sight, person_id, market, country, region)
         seen = await queries.pictures(tx, [i.variant_id for i in sight.lines if i.variant_id])
+        wallet = await promotions.wallet(tx, person_id) if person_id and sight.lines else []
     way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
     key = secrets.token_urlsafe(12) if fresh or not form.key else form.key
     cart = shown_cart(call, frame, sight, seen, market.currency)
@@ -123,6 +124,7 @@ async def _page(
         cart |= sums(call, quotes[way], market.currency)
     return {
         "cart": cart,
+        "coupons": shown_coupons(call, sight, wallet),
         "form": msgspec.structs.asdict(form),
         "errors": {},
         "countries": [(c, country_name(c, call.language)) for c in market.countries],
@@ -186,6 +188,7 @@ async def _quotes(
             region=region,
             person_id=person_id,
             delivery=option.code,
+            coupons=sight.coupons,
         )
         for option in sight.quote.options
     ]

@@ -29,12 +29,22 @@ from pinwheel.trade.orders import (
 )
 from pinwheel.trade.payments import PaymentCaptured, PaymentDisputed, RefundCompleted
 from pinwheel.trade.pricing import PriceChanged
+from pinwheel.trade.promotions import (
+    CouponGranted,
+    CouponUsed,
+    PromotionEnded,
+    PromotionStarted,
+)
 
 PUBLIC: tuple[type[Event], ...] = (
     ProductChanged,
     OfferChanged,
     SellerChanged,
     PriceChanged,
+    PromotionStarted,
+    PromotionEnded,
+    CouponGranted,
+    CouponUsed,
     AvailabilityChanged,
     OrderPlaced,
     LinesCancelled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
@@ -92,9 +93,10 @@ async def cart(
     region: str = "",
     delivery: str | None = None,
     device: str = "",
+    also_coupons: Sequence[str] = (),
 ) -> CartSight:
-    """The cart with the quote of what can be ordered of it. One statement and the quote's six,
-    whatever the cart holds."""
+    """The cart with the quote of what can be ordered of it, at its coupons and ``also_coupons``.
+    One statement and the quote's six, whatever the cart holds."""
     rows = await inside_of(tx, person_id, market) if person_id else []
     lines, coupons = looked_at(rows), rows[0].coupons if rows else []
     pieces = sum(line.quantity for line in lines)
@@ -109,7 +111,7 @@ async def cart(
         region=region,
         delivery=delivery,
         person_id=person_id,
-        coupons=coupons,
+        coupons=[*coupons, *also_coupons],
         device=device,
     )
     [answer] = await checkout.quote(tx, [draft])

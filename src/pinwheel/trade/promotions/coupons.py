@@ -298,3 +298,4 @@ class CodeRefused(Refusal):
 
     def __init__(self, hint: orders.Hint) -> None:
         super().__init__(why=hint.en, why_zh=hint.zh)
+        self.unknown = hint.source_id is None

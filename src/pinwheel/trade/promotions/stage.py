@@ -8,7 +8,7 @@ more and the ledger's: the revision under a shared lock, and the uses.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from pinwheel.trade.promotions.model import SOURCE, FreeDelivery
 from pinwheel.trade.promotions.refusals import CouponUsed, PromotionUsedUp
 from pinwheel.trade.promotions.writing import NewUse, write_uses
 
-Memberships = Callable[[Tx, Sequence[uuid.UUID]], Awaitable[Mapping[uuid.UUID, frozenset[str]]]]
-"""Which segments people are in: one statement, handed in from above."""
+Memberships = Callable[[Tx, Sequence[uuid.UUID]], Awaitable[Mapping[uuid.UUID, Set[object]]]]
+"""Which segments people are in, each by its id or name: one statement, handed in from above."""
 
 
 class Taken(msgspec.Struct):
@@ -70,7 +70,8 @@ class PromotionStage:
                 if d.person_id is not None and book.rules[i].terms.conditions.segments
             }
             if people:
-                facts.segments = await self.memberships(tx, sorted(people))
+                found = await self.memberships(tx, sorted(people))
+                facts.segments = {p: frozenset(map(str, mine)) for p, mine in found.items()}
         return Loaded(book, facts, matching, tx.now, placing)
 
     def decide(self, loaded: Any, draft: Draft) -> None:
