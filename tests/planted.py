@@ -44,14 +44,14 @@ BUGS = (
     Bug(
         "a hold takes no room",
         "ground/ledger/model.py",
-        "        standing.held += hold.amount\n        plan.move(hold_id, standing.id, 0, hold.amount)\n",
+        "        standing.held += hold.amount\n        plan.move(standing.id, 0, hold.amount)\n",
         "        pass\n",
         (LEDGER,),
     ),
     Bug(
         "release forgets the balance",
         "ground/ledger/model.py",
-        "            standing.held -= hold.remaining\n            plan.move(writer, account, 0, -hold.remaining)\n",
+        "            standing.held -= hold.remaining\n            plan.move(account, 0, -hold.remaining)\n",
         "            pass\n",
         (LEDGER,),
     ),
@@ -173,6 +173,41 @@ BUGS = (
         "        await source_again(tx, event.node)\n",
         "        pass\n",
         (ORDERS,),
+    ),
+    Bug(
+        "a copy of an event in an older week is not looked for",
+        "insight/tracking/unpacking.py",
+        "and p.received_at >= r.received_at - $6::interval",
+        "and p.received_at >= r.received_at + $6::interval",
+        ("tests/insight/tracking/test_taking.py",),
+    ),
+    Bug(
+        "an event at the very bound is late",
+        "insight/tracking/taking.py",
+        "        if not early <= at_time <= late:",
+        "        if not early < at_time <= late:",
+        ("tests/insight/tracking/test_taking.py",),
+    ),
+    Bug(
+        "a withdrawal is not kept to",
+        "insight/tracking/unpacking.py",
+        "coalesce(r.received_at >= v.withdrawn_at, false)",
+        "coalesce(r.received_at >= v.withdrawn_at and false, false)",
+        ("tests/insight/tracking/test_taking.py",),
+    ),
+    Bug(
+        "a client may say money",
+        "insight/tracking/taking.py",
+        '        if found.is_server and sender.source != "server":',
+        "        if found.is_server and sender.now is None:",
+        ("tests/insight/tracking/test_taking.py",),
+    ),
+    Bug(
+        "two merges at once",
+        "insight/profiles/actions.py",
+        "    await tx.run(\"select pg_advisory_xact_lock(hashtext('profiles.merge'))\")",
+        "    await tx.run(\"select hashtext('profiles.merge')\")",
+        ("tests/insight/profiles",),
     ),
 )
 

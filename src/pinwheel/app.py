@@ -22,6 +22,7 @@ from pinwheel.faces.storefront import (
     found_web,
     goods_web,
     help_web,
+    letters_web,
     newcomer_web,
     one_tap_web,
     product_web,
@@ -45,10 +46,12 @@ from pinwheel.growth import community, journeys, newcomers, social, subsidy
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
 from pinwheel.growth.journeys import jobs as journeys_jobs
+from pinwheel.growth.journeys import web as journeys_web
 from pinwheel.growth.newcomers import jobs as newcomers_jobs
 from pinwheel.growth.newcomers import web as newcomers_web
 from pinwheel.growth.social import team_jobs
 from pinwheel.growth.subsidy import jobs as subsidy_jobs
+from pinwheel.growth.subsidy import web as subsidy_web
 from pinwheel.insight import audience, experiments, profiles, tracking
 from pinwheel.insight.audience import jobs as audience_jobs
 from pinwheel.insight.audience import web as audience_web
@@ -69,6 +72,7 @@ from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
 from pinwheel.trade import orders, payments, promotions, returns
 from pinwheel.trade.budgets import jobs as budgets_jobs
+from pinwheel.trade.budgets import web as budgets_web
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
@@ -79,6 +83,7 @@ from pinwheel.trade.orders import (
     one_click_jobs,
     one_click_web,
     price_jobs,
+    price_web,
 )
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
@@ -132,8 +137,10 @@ WEB: tuple[ModuleType, ...] = (
     media_web,
     trust_web,
     messages_web,
+    budgets_web,
     payments_web,
     orders_web,
+    price_web,
     cart_web,
     one_click_web,
     returns_web,
@@ -144,6 +151,8 @@ WEB: tuple[ModuleType, ...] = (
     experiments_web,
     demonstration_web,
     community_web,
+    journeys_web,
+    subsidy_web,
     newcomers_web,
     open_web,
     goods_web,
@@ -157,6 +166,7 @@ WEB: tuple[ModuleType, ...] = (
     account_web,
     one_tap_web,
     help_web,
+    letters_web,
     newcomer_web,
     found_web,
     team_web,
@@ -189,29 +199,33 @@ Opening = Callable[[Database, dict[str, Any]], AbstractAsyncContextManager[None]
 
 @asynccontextmanager
 async def search_opening(db: Database, state: dict[str, Any]) -> AsyncIterator[None]:
-    """The search desk, and the follower that keeps its index; one process follows, others wait."""
-    root = db.given[Settings].data_dir / "search"
-    desk, follower = search.SearchDesk(db, root), search.Follower(db, root)
+    """The search desk: it reads the index that a working process keeps in the data directory."""
+    desk = search.SearchDesk(db, db.given[Settings].data_dir / "search")
     state["search"] = desk
-    tasks = [asyncio.create_task(desk.run()), asyncio.create_task(follower.run())]
+    running = asyncio.create_task(desk.run())
     try:
         yield
     finally:
         desk.stop()
-        follower.stop()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(running, return_exceptions=True)
 
 
-@asynccontextmanager
-async def tracking_opening(db: Database, state: dict[str, Any]) -> AsyncIterator[None]:
-    """The group commit of events."""
-    state["tracking"] = tracking.intake(db)
-    yield
-
-
-OPENINGS: tuple[Opening, ...] = (search_opening, tracking_opening)
+OPENINGS: tuple[Opening, ...] = (search_opening,)
 """What must be opened once the database is: group commits, an index. Each puts what handlers need
 into the dict; they find it as ``call.app.state[name]``."""
+
+@asynccontextmanager
+async def at_work(db: Database) -> AsyncIterator[None]:
+    """What a process that runs the jobs keeps up besides them: the search index of its data
+    directory. Of several, one follows and the others wait."""
+    follower = search.Follower(db, db.given[Settings].data_dir / "search")
+    running = asyncio.create_task(follower.run())
+    try:
+        yield
+    finally:
+        follower.stop()
+        await asyncio.gather(running, return_exceptions=True)
+
 
 Seeding = Callable[[Database, Callable[[str], None]], Awaitable[list[str]]]
 SEED: Seeding | None = seeding.seed

@@ -17,7 +17,6 @@ Other modules read ``tracking.v_event``, ``v_visitor``, ``v_link``, ``v_revenue`
 """
 
 from pinwheel.insight.tracking.actions import Fault, Receipt, record, take
-from pinwheel.insight.tracking.intake import Intake, intake
 from pinwheel.insight.tracking.linking import link, links_of, relink, say, unlink
 from pinwheel.insight.tracking.mending import (
     Quarantined,
@@ -54,7 +53,6 @@ from pinwheel.insight.tracking.unpacking import unpack
 
 __all__ = [
     "Fault",
-    "Intake",
     "Link",
     "NewSchema",
     "Property",
@@ -75,7 +73,6 @@ __all__ = [
     "events_of",
     "export",
     "feed",
-    "intake",
     "link",
     "links_of",
     "quarantined",

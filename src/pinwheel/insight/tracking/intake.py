@@ -10,9 +10,13 @@ from pinwheel.kernel.together import Together
 Intake = Together[Columns, Receipt]
 
 
-def intake(db: Database) -> Intake:
-    """Two batches in flight: one is being written while the other is being made durable."""
-    return Together(
-        db, take, actor="tracking", most=BATCHES_AT_ONCE, in_flight=2, waiting=512,
-        linger_seconds=0.002,
-    )  # fmt: skip
+def intake_of(db: Database) -> Intake:
+    """The one of this process. Two batches in flight: one is being written while the other is being
+    made durable."""
+    kept: Intake | None = db.given.get(Together)
+    if kept is None:
+        kept = db.given[Together] = Together(
+            db, take, actor="tracking", most=BATCHES_AT_ONCE, in_flight=2, waiting=512,
+            linger_seconds=0.002,
+        )  # fmt: skip
+    return kept

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from pinwheel.insight.tracking import linking, mending, queries, registry
 from pinwheel.insight.tracking.actions import Receipt
-from pinwheel.insight.tracking.intake import Intake
+from pinwheel.insight.tracking.intake import intake_of
 from pinwheel.insight.tracking.mending import Quarantined, ReasonCount, Replayed, Which
 from pinwheel.insight.tracking.model import (
     BODY_BYTES,
@@ -94,7 +94,7 @@ async def events(call: Call) -> Answer[Receipt]:
         raise Unauthenticated()
     known = await registry.registry_of(call.db)
     columns = read_batch(await call.body(), known, sender)
-    return Answer(await _intake(call)(columns))
+    return Answer(await intake_of(call.db)(columns))
 
 
 @post(
@@ -114,12 +114,7 @@ async def beacon(call: Call) -> Answer[Receipt]:
     known = await registry.registry_of(call.db)
     device = device_of(call.headers.get("user-agent"))
     columns = read_beacon(await call.body(), known, _first_party(call), device)
-    return Answer(await _intake(call)(columns))
-
-
-def _intake(call: Call) -> Intake:
-    intake: Intake = call.app.state["tracking"]
-    return intake
+    return Answer(await intake_of(call.db)(columns))
 
 
 class VisitorConsent(msgspec.Struct):
