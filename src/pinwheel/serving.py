@@ -204,9 +204,10 @@ async def _until_stopped(
         )
         for line in logins:
             say(f"  {line}")
-        done, _ = await asyncio.wait(
-            {serving, working, waiting}, return_when=asyncio.FIRST_COMPLETED
-        )
+        async with app.at_work(db):
+            done, _ = await asyncio.wait(
+                {serving, working, waiting}, return_when=asyncio.FIRST_COMPLETED
+            )
         say("Stopping … / 正在停止 …")
         server.stop()  # type: ignore[no-untyped-call]
         worker.stop()
@@ -240,7 +241,8 @@ async def _work(settings: Settings) -> None:
     waiting = asyncio.create_task(stopping.wait())
     say("Working. / 正在处理后台任务。")
     try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        async with app.at_work(db):
+            await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
         await working
     finally:

@@ -7,6 +7,8 @@ import random
 import uuid
 from typing import Protocol
 
+from asyncpg.pgproto.pgproto import UUID
+
 UTC = dt.UTC
 
 
@@ -49,4 +51,6 @@ def new_id(now: dt.datetime, rng: random.Random) -> uuid.UUID:
     value = (
         (millis << 80) | (0x7 << 76) | ((bits >> 62) << 64) | (0b10 << 62) | (bits & (2**62 - 1))
     )
-    return uuid.UUID(int=value)
+    # The driver's own class of UUID: made in C, and what every row brings back as well.
+    made: uuid.UUID = UUID(value.to_bytes(16))
+    return made

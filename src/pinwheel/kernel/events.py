@@ -12,6 +12,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -27,6 +28,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     subject: ClassVar[str] = ""
 
     @classmethod
+    @lru_cache(maxsize=None)
     def kind(cls) -> str:
         """``module.event_name``, for example ``orders.order_placed``: the name in the log and
         in webhooks."""

@@ -35,6 +35,7 @@ class Vault:
             for key_id, secret in secrets.items()
         }
         self._current = list(secrets)[-1]
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in self._keys.items()}
         self._blinding = hmac.digest(next(iter(secrets.values())).encode(), b"blind", "sha256")
 
     @classmethod
@@ -47,15 +48,14 @@ class Vault:
         """``text`` sealed for ``purpose`` (``identity.address.phone``): it opens for that one
         alone."""
         nonce = os.urandom(NONCE_BYTES)
-        sealed = AESGCM(self._keys[self._current]).encrypt(nonce, text.encode(), purpose.encode())
+        sealed = self._ciphers[self._current].encrypt(nonce, text.encode(), purpose.encode())
         return f"{self._current}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, purpose: str) -> str:
         key_id, _, encoded = sealed.partition(":")
         try:
             raw = base64.b64decode(encoded, validate=True)
-            key = AESGCM(self._keys[key_id])
-            return key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()).decode()
+            return self._ciphers[key_id].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()).decode()
         except (KeyError, ValueError, binascii.Error, InvalidTag) as error:
             raise Unsealable(purpose) from error
 

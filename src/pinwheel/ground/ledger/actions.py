@@ -102,10 +102,16 @@ async def _posted_before(
 
 
 async def _write_journals(tx: Tx, plan: Plan) -> None:
-    """Journals, transfers, balances and consumed holds in one statement. A journal that another
-    transaction posted a moment ago conflicts here, and nothing of its second copy is
-    written."""
-    written = await tx.value(
+    """Journals, transfers, balances and consumed holds in one statement: all of them, or
+    ``RacedKey``."""
+    try:
+        await _insert_journals(tx, plan)
+    except asyncpg.UniqueViolationError as error:
+        raise RacedKey(str(error)) from error
+
+
+async def _insert_journals(tx: Tx, plan: Plan) -> None:
+    await tx.run(
         """
         with journal as (
           insert into ledger.journal (cell, id, document_kind, document_id, key, reason, posted_at,
@@ -115,51 +121,37 @@ async def _write_journals(tx: Tx, plan: Plan) -> None:
             from unnest($4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::text[],
                         $9::timestamptz[], $10::uuid[])
                  as j(id, document_kind, document_id, key, reason, posted_at, reverses)
-          on conflict (cell, document_id, key) do nothing
-          returning id, posted_at
         ), transfer as (
           insert into ledger.transfer (cell, journal_id, line, debit_id, credit_id, unit, amount,
                                        posted_at)
           select $1, t.journal_id, t.line, t.debit_id, t.credit_id, t.unit, t.amount,
-                 journal.posted_at
+                 coalesce(t.posted_at, $2)
             from unnest($11::uuid[], $12::smallint[], $13::bigint[], $14::bigint[], $15::bigint[],
-                        $16::bigint[])
-                 as t(journal_id, line, debit_id, credit_id, unit, amount)
-            join journal on journal.id = t.journal_id
-        ), balance as (
-          update ledger.balance b set posted = b.posted + d.posted, held = b.held + d.held
-            from (select u.account_id, sum(u.posted)::bigint as posted, sum(u.held)::bigint as held
-                    from unnest($17::uuid[], $18::bigint[], $19::bigint[], $20::bigint[])
-                         as u(writer, account_id, posted, held)
-                    join journal on journal.id = u.writer
-                   group by u.account_id) d
-           where b.cell = $1 and b.account_id = any($18::bigint[]) and b.account_id = d.account_id
+                        $16::bigint[], $17::timestamptz[])
+                 as t(journal_id, line, debit_id, credit_id, unit, amount, posted_at)
         ), taken as (
           update ledger.hold h set remaining = h.remaining - k.amount,
                  state = case when k.ends then 'committed' else 'open' end,
                  closed_at = case when k.ends then $2 end
-            from (select u.hold_id, sum(u.amount)::bigint as amount, bool_or(u.closes) as ends
-                    from unnest($21::uuid[], $22::uuid[], $23::bigint[], $24::boolean[])
-                         as u(writer, hold_id, amount, closes)
-                    join journal on journal.id = u.writer
-                   group by u.hold_id) k
-           where h.cell = $1 and h.id = any($22::uuid[]) and h.id = k.hold_id
+            from unnest($18::uuid[], $19::bigint[], $20::boolean[]) as k(hold_id, amount, ends)
+           where h.cell = $1 and h.id = any($18::uuid[]) and h.id = k.hold_id
         )
-        select count(*) from journal
+        update ledger.balance b set posted = b.posted + d.posted, held = b.held + d.held
+          from unnest($21::bigint[], $22::bigint[], $23::bigint[]) as d(account_id, posted, held)
+         where b.cell = $1 and b.account_id = any($21::bigint[]) and b.account_id = d.account_id
         """,
         tx.cell,
         tx.now,
         tx.actor,
         *_journal_columns(plan),
         *_transfer_columns(plan),
-        *_deltas(plan),
-        [writer for writer, _ in plan.taken],
-        [hold_id for _, hold_id in plan.taken],
+        list(plan.taken),
         list(plan.taken.values()),
-        [hold_id in plan.closed for _, hold_id in plan.taken],
+        [hold_id in plan.closed for hold_id in plan.taken],
+        list(plan.deltas),
+        [posted for posted, _ in plan.deltas.values()],
+        [held for _, held in plan.deltas.values()],
     )
-    if written != len(plan.journals):
-        raise RacedKey(len(plan.journals) - written)
 
 
 def _journal_columns(plan: Plan) -> list[list[Any]]:
@@ -176,24 +168,16 @@ def _journal_columns(plan: Plan) -> list[list[Any]]:
 
 def _transfer_columns(plan: Plan) -> list[list[Any]]:
     lines = [
-        (journal_id, line, t)
+        (journal_id, line, t, journal.posted_at)
         for journal_id, journal in plan.journals
         for line, t in enumerate(journal.transfers)
     ]
     return [
-        [journal_id for journal_id, _, _ in lines],
-        [line for _, line, _ in lines],
-        [t.debit.id for _, _, t in lines],
-        [t.credit.id for _, _, t in lines],
-        [t.debit.unit.id for _, _, t in lines],
-        [t.amount for _, _, t in lines],
+        [journal_id for journal_id, _, _, _ in lines],
+        [line for _, line, _, _ in lines],
+        [t.debit.id for _, _, t, _ in lines],
+        [t.credit.id for _, _, t, _ in lines],
+        [t.debit.unit.id for _, _, t, _ in lines],
+        [t.amount for _, _, t, _ in lines],
+        [posted_at for _, _, _, posted_at in lines],
     ]
-
-
-def _deltas(plan: Plan) -> tuple[list[uuid.UUID], list[int], list[int], list[int]]:
-    return (
-        [writer for writer, _ in plan.deltas],
-        [account for _, account in plan.deltas],
-        [posted for posted, _ in plan.deltas.values()],
-        [held for _, held in plan.deltas.values()],
-    )

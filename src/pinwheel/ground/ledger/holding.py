@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 
+import asyncpg
 import msgspec
 
 from pinwheel.ground.ledger.locking import (
@@ -91,25 +92,22 @@ async def release(tx: Tx, hold_ids: Iterable[uuid.UUID], *, state: str = "releas
     accounts = await lock(tx, sorted(named))
     plan = Plan()
     for one in open_holds:
-        give_back(plan, one.id, one, accounts)
+        give_back(plan, one, accounts)
     await tx.run(
         """
         with closed as (
           update ledger.hold set state = $3, remaining = 0, closed_at = $4
-           where cell = $1 and id = any($2::uuid[]) and state = 'open' returning id
+           where cell = $1 and id = any($2::uuid[])
         )
         update ledger.balance b set held = b.held + d.held
-          from (select u.account_id, sum(u.held)::bigint as held
-                  from unnest($5::uuid[], $6::bigint[], $7::bigint[]) as u(writer, account_id, held)
-                  join closed on closed.id = u.writer group by u.account_id) d
-         where b.cell = $1 and b.account_id = any($6::bigint[]) and b.account_id = d.account_id
+          from unnest($5::bigint[], $6::bigint[]) as d(account_id, held)
+         where b.cell = $1 and b.account_id = any($5::bigint[]) and b.account_id = d.account_id
         """,
         tx.cell,
         [h.id for h in open_holds],
         state,
         tx.now,
-        [writer for writer, _ in plan.deltas],
-        [account for _, account in plan.deltas],
+        list(plan.deltas),
         [held for _, held in plan.deltas.values()],
     )
     return len(open_holds)
@@ -152,6 +150,7 @@ async def keep_for(tx: Tx, document_ids: Sequence[uuid.UUID]) -> int:
         """
         update ledger.hold set expires_at = null
          where cell = $1 and document_id = any($2::uuid[]) and state = 'open'
+           and expires_at is not null
         """,
         tx.cell,
         list(document_ids),
@@ -189,7 +188,7 @@ async def reduce(tx: Tx, parts: Sequence[tuple[uuid.UUID, int]]) -> None:
     plan = Plan()
     for held in holds.values():
         part = msgspec.structs.replace(held, remaining=asked[held.id])
-        give_back(plan, held.id, part, accounts)
+        give_back(plan, part, accounts)
     await tx.run(
         """
         with less as (
@@ -200,22 +199,28 @@ async def reduce(tx: Tx, parts: Sequence[tuple[uuid.UUID, int]]) -> None:
            where h.cell = $1 and h.id = r.id
         )
         update ledger.balance b set held = b.held + d.held
-          from (select u.account_id, sum(u.held)::bigint as held
-                  from unnest($5::bigint[], $6::bigint[]) as u(account_id, held)
-                 group by u.account_id) d
+          from unnest($5::bigint[], $6::bigint[]) as d(account_id, held)
          where b.cell = $1 and b.account_id = any($5::bigint[]) and b.account_id = d.account_id
         """,
         tx.cell,
         tx.now,
         list(asked),
         list(asked.values()),
-        [account for _, account in plan.deltas],
+        list(plan.deltas),
         [held for _, held in plan.deltas.values()],
     )
 
 
 async def _write_holds(tx: Tx, plan: Plan) -> None:
-    written = await tx.value(
+    """Holds and what they take out of reach, in one statement: all of them, or ``RacedKey``."""
+    try:
+        await _insert_holds(tx, plan)
+    except asyncpg.UniqueViolationError as error:
+        raise RacedKey(str(error)) from error
+
+
+async def _insert_holds(tx: Tx, plan: Plan) -> None:
+    await tx.run(
         """
         with hold as (
           insert into ledger.hold (cell, id, document_kind, document_id, key, debit_id, credit_id,
@@ -226,18 +231,10 @@ async def _write_holds(tx: Tx, plan: Plan) -> None:
                         $9::bigint[], $10::bigint[], $11::timestamptz[])
                  as h(id, document_kind, document_id, key, debit_id, credit_id, unit, amount,
                       expires_at)
-          on conflict (cell, document_id, key) do nothing
-          returning id
-        ), balance as (
-          update ledger.balance b set held = b.held + d.held
-            from (select u.account_id, sum(u.held)::bigint as held
-                    from unnest($12::uuid[], $13::bigint[], $14::bigint[])
-                         as u(writer, account_id, held)
-                    join hold on hold.id = u.writer
-                   group by u.account_id) d
-           where b.cell = $1 and b.account_id = any($13::bigint[]) and b.account_id = d.account_id
         )
-        select count(*) from hold
+        update ledger.balance b set held = b.held + d.held
+          from unnest($12::bigint[], $13::bigint[]) as d(account_id, held)
+         where b.cell = $1 and b.account_id = any($12::bigint[]) and b.account_id = d.account_id
         """,
         tx.cell,
         tx.now,
@@ -250,9 +247,6 @@ async def _write_holds(tx: Tx, plan: Plan) -> None:
         [h.debit.unit.id for _, h in plan.holds],
         [h.amount for _, h in plan.holds],
         [h.expires_at for _, h in plan.holds],
-        [writer for writer, _ in plan.deltas],
-        [account for _, account in plan.deltas],
+        list(plan.deltas),
         [held for _, held in plan.deltas.values()],
     )
-    if written != len(plan.holds):
-        raise RacedKey(len(plan.holds) - written)

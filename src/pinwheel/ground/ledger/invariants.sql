@@ -40,9 +40,10 @@ select id, document_kind, document_id, expires_at from ledger.hold
 
 -- promise: every journal has transfers, at its own instant
 select j.id from ledger.journal j
- where not exists (select from ledger.transfer t where t.cell = j.cell and t.journal_id = j.id)
-    or exists (select from ledger.transfer t
-                where t.cell = j.cell and t.journal_id = j.id and t.posted_at <> j.posted_at);
+  left join (select cell, journal_id, min(posted_at) as first_at, max(posted_at) as last_at
+               from ledger.transfer group by cell, journal_id) t
+    on t.cell = j.cell and t.journal_id = j.id
+ where t.journal_id is null or t.first_at <> j.posted_at or t.last_at <> j.posted_at;
 
 -- promise: a snapshot equals the transfers up to it
 with last as (select cell, max(at) as at from ledger.snapshot group by cell),

@@ -207,11 +207,11 @@ class Plan(msgspec.Struct):
     holds: list[tuple[uuid.UUID, Hold]] = []
     closed: dict[uuid.UUID, str] = {}  # holds that end, and how
 
-    deltas: dict[tuple[uuid.UUID, int], list[int]] = {}  # (writer, account) → [posted, held]
-    taken: dict[tuple[uuid.UUID, uuid.UUID], int] = {}  # (writer, hold) → taken from remaining
+    deltas: dict[int, list[int]] = {}  # account → [posted, held]: each is named once
+    taken: dict[uuid.UUID, int] = {}  # hold → taken from remaining
 
-    def move(self, writer: uuid.UUID, account: int, posted: int, held: int) -> None:
-        delta = self.deltas.setdefault((writer, account), [0, 0])
+    def move(self, account: int, posted: int, held: int) -> None:
+        delta = self.deltas.setdefault(account, [0, 0])
         delta[0] += posted
         delta[1] += held
 
@@ -251,11 +251,11 @@ def admit_journal(
             change, release = posted.get(account, 0), unheld.get(account, 0)
             standing.posted += change
             standing.held -= release
-            plan.move(journal_id, account, change, -release)
+            plan.move(account, change, -release)
     for hold_id, (amount, closes) in taken.items():
         hold = holds[hold_id]
         hold.remaining -= amount
-        plan.taken[journal_id, hold_id] = amount
+        plan.taken[hold_id] = plan.taken.get(hold_id, 0) + amount
         if closes or hold.remaining == 0:
             hold.state = plan.closed[hold_id] = "committed"
     plan.journals.append((journal_id, journal))
@@ -278,20 +278,18 @@ def admit_hold(
             )
     for standing in floored:
         standing.held += hold.amount
-        plan.move(hold_id, standing.id, 0, hold.amount)
+        plan.move(standing.id, 0, hold.amount)
     plan.holds.append((hold_id, hold))
     return None
 
 
-def give_back(
-    plan: Plan, writer: uuid.UUID, hold: OpenHold, accounts: Mapping[int, Standing]
-) -> None:
+def give_back(plan: Plan, hold: OpenHold, accounts: Mapping[int, Standing]) -> None:
     """Let go of what a hold still holds."""
     for account, sign in ((hold.debit_id, 1), (hold.credit_id, -1)):
         standing = accounts[account]
         if standing.floor is not None and sign * standing.sign < 0:
             standing.held -= hold.remaining
-            plan.move(writer, account, 0, -hold.remaining)
+            plan.move(account, 0, -hold.remaining)
 
 
 def _effects(debit: Account, credit: Account, amount: int) -> tuple[tuple[int, int], ...]:

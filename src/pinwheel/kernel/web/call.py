@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from litestar import Request
+from litestar.exceptions import InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Empty
 
 from pinwheel.kernel import words
 from pinwheel.kernel.caller import NOBODY, Caller
@@ -19,11 +22,19 @@ class Exchange:
     """What the edge knows about one request before a route is found."""
 
     __slots__ = (
-        *("caller", "form", "issued", "language", "path", "prefixed", "request_id", "route"),
-        *("statements", "status", "token"),
+        *("caller", "form", "headers", "issued", "language", "path", "prefixed", "request_id"),
+        *("route", "statements", "status", "token"),
     )
 
-    def __init__(self, request_id: str, path: str, language: str, prefixed: bool) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        path: str,
+        language: str,
+        prefixed: bool,
+        headers: Mapping[bytes, bytes],
+    ) -> None:
+        self.headers = headers  # as they came, names in lower case
         self.request_id = request_id
         self.path = path  # without the language
         self.language = language
@@ -82,12 +93,43 @@ class Call(Request[Any, Any, Any]):
         """The caller's network address (a trusted proxy's word is taken)."""
         return str(self.scope["client"][0]) if self.scope["client"] else ""
 
+    def sent(self, name: bytes, default: str = "") -> str:
+        """The header ``name`` (in lower case) as it came: a look-up where ``headers`` first copies
+        all of them."""
+        value = self.exchange.headers.get(name)
+        return default if value is None else value.decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body. A plain request with a length that is allowed comes in one piece."""
+        if self.exchange.headers.get(b"content-length", b"").isdigit() and self._body is Empty:
+            limit = self.route_handler.resolve_request_max_body_size()
+            if limit is None or int(self.exchange.headers[b"content-length"]) <= limit:
+                return await self._whole(limit)
+        return await super().body()
+
+    async def _whole(self, limit: int | None) -> bytes:
+        pieces: list[bytes] = []
+        total = 0
+        more = True
+        while more:
+            event: Any = await self.receive()
+            if event["type"] == "http.disconnect":
+                raise InternalServerException("client disconnected prematurely")
+            pieces.append(event.get("body", b""))
+            total += len(pieces[-1])
+            if limit is not None and total > limit:
+                raise RequestEntityTooLarge
+            more = event.get("more_body", False)
+        self.is_connected = False
+        self._body = self._connection_state.body = b"".join(pieces)
+        return self._body
+
     @property
     def wants_page(self) -> bool:
         """Does a browser ask? A program says ``Accept: application/json`` or calls ``/api/…``."""
         if self.exchange.path.startswith("/api/"):
             return False
-        accept = self.headers.get("accept", "")
+        accept = self.sent(b"accept")
         return "text/html" in accept or "json" not in accept
 
     @property
@@ -102,7 +144,7 @@ class Call(Request[Any, Any, Any]):
 
     @property
     def idempotency_key(self) -> str | None:
-        return self.headers.get("idempotency-key")
+        return self.sent(b"idempotency-key") or None
 
     def local(self, path: str) -> str:
         """``path`` in the reader's language."""

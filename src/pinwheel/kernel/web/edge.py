@@ -163,7 +163,7 @@ class Edge:
             path = f"/{rest}"
             scope["path"] = path
             scope["raw_path"] = quote(path).encode()
-        exchange = Exchange(request_id, path, first, prefixed)
+        exchange = Exchange(request_id, path, first, prefixed, headers)
         if not prefixed:
             exchange.language = self._language(headers)
         scope["pinwheel"] = exchange
@@ -264,7 +264,7 @@ class Edge:
             return await self._perform(route, call, await _arguments(route, call))
         if self.buckets is not None:
             self.buckets.take(call.address)
-        authorisation = call.headers.get("authorization", "")
+        authorisation = call.sent(b"authorization")
         bearer = authorisation[7:] if authorisation[:7].lower() == "bearer " else ""
         if not bearer:
             exchange.token = self.token_of(call)

@@ -33,7 +33,7 @@ class UnsupportedBody(Refusal):
 
 async def form_of(call: Call) -> dict[str, list[Any]] | None:
     """The form in the body (None: it isn't one). Read once, kept for the check of its token."""
-    kind = call.headers.get("content-type", "")
+    kind = call.sent(b"content-type")
     if kind.startswith(FORM):
         try:
             pairs = parse_qsl((await call.body()).decode(), keep_blank_values=True)
@@ -54,7 +54,7 @@ async def body_of(call: Call, route: Route) -> Any:
     form = call.exchange.form
     if form is not None:
         return _converted(_flat(form, route.data), route.data)
-    kind = call.headers.get("content-type", "application/json").partition(";")[0].strip()
+    kind = call.sent(b"content-type", "application/json").partition(";")[0].strip()
     if kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedBody(kind=kind[:80])
     raw = await call.body()

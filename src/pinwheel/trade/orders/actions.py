@@ -29,6 +29,7 @@ from pinwheel.trade.orders.one_click_travel import refuse_to_strand
 from pinwheel.trade.orders.price_stages import Segments
 from pinwheel.trade.orders.queries import lines_of
 from pinwheel.trade.orders.stages import Stage, payments_of, row_of_stages, walk
+from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 from pinwheel.trade.orders.writing import insert_orders
 
 LATE = "paid after the order had ended"
@@ -295,6 +296,20 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
                 channel=order.channel,
             )
         )
+
+
+async def waiting_too_long(tx: Tx, *, most: int = 500) -> list[uuid.UUID]:
+    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are skipped."""
+    return await tx.values(
+        """
+        select id from orders."order"
+         where cell = $1 and state = 'pending_payment' and placed_at <= $2
+         order by id limit $3 for update skip locked
+        """,
+        tx.cell,
+        tx.later_than(-HOLD_SECONDS),
+        most,
+    )
 
 
 async def give_up(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pinwheel.ground import identity
 from pinwheel.ground.ledger import HoldExpired
 from pinwheel.kernel.db import Tx
-from pinwheel.kernel.events import after, during
+from pinwheel.kernel.events import after, during, every
 from pinwheel.trade.inventory import NodeClosed
 from pinwheel.trade.orders import privacy
-from pinwheel.trade.orders.actions import confirm, give_up
+from pinwheel.trade.orders.actions import confirm, give_up, waiting_too_long
 from pinwheel.trade.orders.model import OrderPlaced
 from pinwheel.trade.orders.resourcing import source_again
 from pinwheel.trade.payments import PaymentFailed, PaymentSecured
@@ -32,9 +32,15 @@ async def end_unpaid(tx: Tx, events: Sequence[PaymentFailed]) -> None:
     await give_up(tx, sorted({event.order_id for event in events}))
 
 
+@every(seconds=10)
+async def end_waiting(tx: Tx) -> None:
+    """The payment did not come in time: the order ends, and its stock goes back."""
+    await give_up(tx, await waiting_too_long(tx))
+
+
 @during(HoldExpired)
 async def end_expired(tx: Tx, events: Sequence[HoldExpired]) -> None:
-    """The payment did not come in time: the order ends with its reservation."""
+    """What a stage of a higher floor kept for the order ran out: the order ends with it."""
     await give_up(tx, sorted({e.document_id for e in events if e.document_kind == "order"}))
 
 

@@ -19,6 +19,7 @@ from pinwheel.trade.payments import Payment
 MAX_LINES = 200
 MAX_QUANTITY = 100_000
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -192,17 +193,28 @@ class Draft(msgspec.Struct, kw_only=True):
         self.delivery_offs, self.hints = [], []
         self.leader_id = self.capture = self.waits_for = None
 
+    # Asked for a dozen times an order: a plain loop costs a third of ``sum`` over a generator.
+
     @property
     def goods_minor(self) -> int:
-        return sum(line.goods_minor for line in self.lines)
+        total = 0
+        for line in self.lines:
+            total += line.unit_price_minor * line.quantity
+        return total
 
     @property
     def discount_minor(self) -> int:
-        return sum(line.discount_minor for line in self.lines)
+        total = 0
+        for line in self.lines:
+            total += line.discount_minor
+        return total
 
     @property
     def tax_minor(self) -> int:
-        return sum(line.tax_minor for line in self.lines) + self.delivery_tax_minor
+        total = self.delivery_tax_minor
+        for line in self.lines:
+            total += line.tax_minor
+        return total
 
     @property
     def total_minor(self) -> int:
@@ -290,15 +302,20 @@ def quote_token(draft: Draft) -> str:
 
 def agrees(draft: Draft) -> bool:
     """Are these figures what the buyer saw?"""
-    return draft.expected in (None, "", quote_token(draft), f"{draft.currency} {draft.total_minor}")
+    if not draft.expected:
+        return True
+    return draft.expected in (quote_token(draft), f"{draft.currency} {draft.total_minor}")
 
 
 def number_of(order_id: uuid.UUID) -> str:
     """A number a person can read out: 60 random bits of the id in Crockford's base 32, in
     groups of four."""
-    bits = order_id.int & ((1 << 60) - 1)
-    letters = "".join(CROCKFORD[(bits >> shift) & 31] for shift in range(55, -1, -5))
-    return "-".join((letters[:4], letters[4:8], letters[8:]))
+    bits = int.from_bytes(order_id.bytes[8:]) & ((1 << 60) - 1)
+    first, second, third = bits >> 40, (bits >> 20) & 0xFFFFF, bits & 0xFFFFF
+    return (
+        f"{PAIRS[first >> 10]}{PAIRS[first & 1023]}-{PAIRS[second >> 10]}{PAIRS[second & 1023]}"
+        f"-{PAIRS[third >> 10]}{PAIRS[third & 1023]}"
+    )
 
 
 def share(amount: int, whole: int, before: int, part: int) -> int:

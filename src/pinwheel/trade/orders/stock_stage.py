@@ -17,7 +17,7 @@ from pinwheel.trade.orders.model import (
     DraftLine,
 )
 
-HOLD_SECONDS = 900  # how long stock waits for a payment
+HOLD_SECONDS = 900  # how long an order, and so its stock, waits for a payment
 
 
 class _Free(msgspec.Struct, frozen=True):
@@ -81,9 +81,8 @@ class StockStage:
 
     async def _take(self, tx: Tx, drafts: Sequence[Draft], turn: int) -> list[Draft]:
         """Hold each line's stock; the drafts that did not get all of theirs, with nothing of it
-        held."""
+        held. The deadline is the order's (``end_waiting``), so that paying changes no hold."""
         asked = [(d, number, line) for d in drafts for number, line in enumerate(d.lines)]
-        until = tx.later_than(HOLD_SECONDS)
         answers = await ledger.hold(
             tx,
             [
@@ -94,7 +93,6 @@ class StockStage:
                     debit=inventory.sold(line.variant_id),
                     credit=available(Place(line.seller_id, line.node, line.variant_id)),
                     amount=line.quantity,
-                    expires_at=until,
                 )
                 for draft, number, line in asked
             ],
