@@ -7,9 +7,10 @@ import math
 import uuid
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from pinwheel.ground import ledger
 from pinwheel.ground.ledger import Account
@@ -30,8 +31,8 @@ class NewBudget(msgspec.Struct, frozen=True, kw_only=True):
     second person (None: never, unless an ancestor says so). ``soft_alarm`` draws ``draw_minor``
     from its parent each time it runs low; ``hard_stop`` only tells. Both stop at zero."""
 
-    name: str
-    currency: str
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     id: uuid.UUID | None = None
     parent_id: uuid.UUID | None = None
     purpose: Purpose = "general"
@@ -39,9 +40,9 @@ class NewBudget(msgspec.Struct, frozen=True, kw_only=True):
     funder_id: uuid.UUID | None = None
     owner_id: uuid.UUID | None = None
     policy: Policy = "hard_stop"
-    alarm_percent: int = 20
-    draw_minor: int = 0
-    approval_above_minor: int | None = None
+    alarm_percent: Annotated[int, Meta(ge=0, le=100)] = 20
+    draw_minor: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    approval_above_minor: Annotated[int, Meta(ge=0, le=10**15)] | None = None
     starts_at: dt.datetime | None = None  # None: now
     ends_at: dt.datetime | None = None
 

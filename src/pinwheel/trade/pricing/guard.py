@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pinwheel.kernel.errors import Refusal
 
@@ -20,13 +22,13 @@ class NewGuard(msgspec.Struct, frozen=True, kw_only=True):
 
     offer_id: uuid.UUID
     variant_id: uuid.UUID
-    currency: str
-    cost_minor: int | None = None
-    floor_minor: int | None = None
-    margin_basis_points: int | None = None
-    tax_basis_points: int = 0
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    cost_minor: Annotated[int, Meta(ge=0, le=10**15)] | None = None
+    floor_minor: Annotated[int, Meta(ge=0, le=10**15)] | None = None
+    margin_basis_points: Annotated[int, Meta(ge=-10_000, le=100_000)] | None = None
+    tax_basis_points: Annotated[int, Meta(ge=0, le=10_000)] = 0
     loss_budget_id: uuid.UUID | None = None
-    reason: str
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True):
