@@ -2,8 +2,8 @@
 """From a rule to one statement over the people in a range of ids.
 
 Fragments are literals chosen by the rule's shape; every value is a parameter. Conditions over many
-rows are joined as sums over the same range, so the plan stays a row of hash or merge joins
-whatever the number of people."""
+rows are joined as sums over the same range; ``plan_for_many`` keeps the plan a row of hash joins
+whatever the number of people and whatever the planner knows of a young table."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from pinwheel.insight.audience.language import (
     Within,
     wanted,
 )
+from pinwheel.kernel.db import Tx
 
 OPERATORS = {"<": "<", "<=": "<=", "=": "=", "!=": "<>", ">=": ">=", ">": ">"}
 NUMBERS = {
@@ -112,12 +113,18 @@ class _Weaver:
         return self.named(rule)
 
     def tier(self, rule: Tier) -> str:
-        name = f"j{len(self.joins)}"
+        # The region's own tier, else the country's.
+        own, whole = f"j{len(self.joins)}", f"j{len(self.joins) + 1}"
         self.joins.append(
-            f" left join lateral (select tier from audience.region_tier where country = p.country"
-            f" and region in (p.region, '') order by region desc limit 1) {name} on true"
+            f" left join audience.region_tier {own} on {own}.country = p.country"
+            f" and {own}.region = p.region"
         )
-        return f"{name}.tier = any({self.given(rule.any_of, 'smallint[]')})"
+        self.joins.append(
+            f" left join audience.region_tier {whole} on {whole}.country = p.country"
+            f" and {whole}.region = ''"
+        )
+        wanted_tiers = self.given(rule.any_of, "smallint[]")
+        return f"coalesce({own}.tier, {whole}.tier) = any({wanted_tiers})"
 
     def money(self, rule: Money) -> str:
         market = self.given(rule.market, "text")
@@ -180,3 +187,17 @@ class _Weaver:
         else:
             raise TypeError(type(rule).__name__)
         return f"{self.joined(source)}.person_id is not null"
+
+
+async def plan_for_many(tx: Tx, *, on: bool = True) -> None:
+    """For this transaction: sums are hashed, not looped over. A table without statistics looks
+    like one row to the planner, and a loop over sums of 5,000 people takes seconds."""
+    await tx.run(
+        """
+        select set_config('enable_nestloop', $1, true), set_config('work_mem', $2, true),
+               set_config('enable_seqscan', $3, true)
+        """,
+        "off" if on else "on",
+        "64MB" if on else "4MB",
+        "on" if on else "off",
+    )

@@ -159,6 +159,11 @@ def judged(rule: Rule, known: Known, now: dt.datetime) -> list[Part]:
     ]
 
 
+def outline(rule: Rule) -> list[tuple[int, Words]]:
+    """Every condition in words, with how deep it stands."""
+    return [(where.count(".of"), asks(part)) for where, part in parts_of(rule)]
+
+
 def _shown(found: Any) -> str:
     if found is None:
         return ""

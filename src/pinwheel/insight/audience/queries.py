@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.insight.audience.compiling import compiled
+from pinwheel.insight.audience.compiling import compiled, plan_for_many
 from pinwheel.insight.audience.language import read
 from pinwheel.insight.audience.model import FIRST, LAST, NewSegment, Place, Segment
 from pinwheel.kernel.db import Tx
@@ -167,8 +167,7 @@ async def preview(tx: Tx, new: NewSegment) -> Preview:
     """How many a rule holds for now, before anything is saved. Refuses what ``save_segment``
     refuses of a rule's shape."""
     whole = compiled(read(new.rule))
-    await tx.run("set local enable_seqscan = on")  # everybody is looked at: read straight through
-    await tx.run("set local work_mem = '64MB'")
+    await plan_for_many(tx)
     tx.statements += 1
     # The statement is woven of the compiler's own literals; every value is a parameter.
     row = await tx.connection.fetchrow(
@@ -189,6 +188,7 @@ async def preview(tx: Tx, new: NewSegment) -> Preview:
 async def matching(tx: Tx, new: NewSegment) -> set[uuid.UUID]:
     """Everybody a rule holds for, by the compiled statement."""
     whole = compiled(read(new.rule))
+    await plan_for_many(tx)
     tx.statements += 1
     rows = await tx.connection.fetch(
         f"select p.person_id{whole.from_where}", tx.cell, FIRST, LAST, tx.now, *whole.values

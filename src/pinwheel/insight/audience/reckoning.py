@@ -228,6 +228,13 @@ def _choice(
             f"(model / baseline / bound: {figures}). Shrunken averages stand in.",
             "zh-CN": f"模型在保留期未达标且不及基线（模型/基线/上限：{figures}），改用收缩平均。",
         }
+    if error > BOUND:
+        return "bgnbd", {
+            "en": "The model is above its bound on the held-out period and still nearer than the "
+            f"baseline (model / baseline / bound: {figures}). Take its figures with care.",
+            "zh-CN": "模型在保留期超出误差上限，但仍优于基线"
+            f"（模型/基线/上限：{figures}），请谨慎参考。",
+        }
     return "bgnbd", {
         "en": f"Decile calibration error on the held-out period: {figures} "
         "(model / baseline / bound).",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from pinwheel.insight.audience.model import ValueDue
 from pinwheel.kernel import kept
 from pinwheel.kernel.db import Tx
 
@@ -81,6 +82,11 @@ async def assumptions(tx: Tx) -> Assumptions:
 async def assume(tx: Tx, chosen: Assumptions) -> None:
     """Assume otherwise, from the next reckoning on."""
     await kept.keep(tx, SETTING, msgspec.to_builtins(chosen))
+
+
+async def reckon_soon(tx: Tx) -> None:
+    """Have values reckoned anew at once, not only tomorrow."""
+    tx.emit(ValueDue())
 
 
 async def values_of(tx: Tx, person_ids: Sequence[uuid.UUID]) -> list[Value]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.insight.audience.compiling import Compiled, compiled
+from pinwheel.insight.audience.compiling import Compiled, compiled, plan_for_many
 from pinwheel.insight.audience.deciding import Change, decide_again, refresh, write
 from pinwheel.insight.audience.facts import forget_facts, lock
 from pinwheel.insight.audience.language import read
@@ -164,6 +164,7 @@ async def _differing(tx: Tx, segment: Segment, stretch: Stretch) -> Sequence[Cha
     if segment.archived_at is None:
         whole = compiled(read(segment.rule))
     mine = f"${len(whole.values) + 5}::uuid"
+    await plan_for_many(tx)
     tx.statements += 1
     # Woven of the compiler's own literals; every value is a parameter.
     rows = await tx.connection.fetch(
@@ -181,6 +182,7 @@ async def _differing(tx: Tx, segment: Segment, stretch: Stretch) -> Sequence[Cha
         *whole.values,
         segment.id,
     )
+    await plan_for_many(tx, on=False)
     return [Change(segment.id, row["person_id"], row["is_in"]) for row in rows]
 
 
