@@ -28,6 +28,7 @@ SCOPES: Mapping[str, str] = {
     "returns": "orders:read",
     "customers": "orders:read",
     "audience": "audience",
+    "audience": "audience",
     "reviews": "orders:write",
     "trust": "trust",
     "newcomers": "newcomers",
