@@ -28,7 +28,6 @@ SCOPES: Mapping[str, str] = {
     "returns": "orders:read",
     "customers": "orders:read",
     "audience": "audience",
-    "audience": "audience",
     "reviews": "orders:write",
     "trust": "trust",
     "newcomers": "newcomers",
