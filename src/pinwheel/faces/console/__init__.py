@@ -9,8 +9,6 @@ gets the same from the same addresses as JSON. Each address names the right that
 from pinwheel.faces.console import (
     audience_value_web,
     audience_web,
-    audience_value_web,
-    audience_web,
     catalogue_web,
     categories_web,
     changes_web,
