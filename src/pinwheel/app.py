@@ -50,6 +50,7 @@ from pinwheel.growth.journeys import web as journeys_web
 from pinwheel.growth.newcomers import jobs as newcomers_jobs
 from pinwheel.growth.newcomers import web as newcomers_web
 from pinwheel.growth.social import team_jobs
+from pinwheel.growth.social import team_web as team_api
 from pinwheel.growth.subsidy import jobs as subsidy_jobs
 from pinwheel.growth.subsidy import web as subsidy_web
 from pinwheel.insight import audience, experiments, profiles, tracking
@@ -151,6 +152,7 @@ WEB: tuple[ModuleType, ...] = (
     experiments_web,
     demonstration_web,
     community_web,
+    team_api,
     journeys_web,
     subsidy_web,
     newcomers_web,

@@ -11,7 +11,7 @@ import pytest
 from growth.journeys.travellers import Road
 from pinwheel.growth import journeys
 from pinwheel.growth.journeys import NewCampaign
-from pinwheel.growth.journeys.campaigns import go_on
+from pinwheel.growth.journeys.campaigning import go_on
 from pinwheel.growth.journeys.model import CampaignIs
 from pinwheel.kernel.errors import Refusal
 from pinwheel.trade import budgets

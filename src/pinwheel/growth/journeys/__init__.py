@@ -14,7 +14,7 @@ Higher floors and neighbours add what a journey can do with ``use(db, Powers(act
 
 from pinwheel.growth.journeys.acting import Action, Powers, actions_of, hook_secret, use
 from pinwheel.growth.journeys.advancing import advance
-from pinwheel.growth.journeys.campaigns import (
+from pinwheel.growth.journeys.campaigning import (
     Campaign,
     Letters,
     Members,

@@ -11,7 +11,7 @@ from pinwheel.ground.identity import PersonErased
 from pinwheel.growth.journeys import enrolling, order_letters
 from pinwheel.growth.journeys.acting import hook_secret
 from pinwheel.growth.journeys.advancing import AT_ONCE, advance, end_holdouts
-from pinwheel.growth.journeys.campaigns import due_campaigns, go_on
+from pinwheel.growth.journeys.campaigning import due_campaigns, go_on
 from pinwheel.growth.journeys.model import HookAsked, LettersDue, StepsDue
 from pinwheel.growth.journeys.order_letters import Told
 from pinwheel.growth.journeys.triggers import TRIGGERS
