@@ -209,6 +209,34 @@ BUGS = (
         "    await tx.run(\"select hashtext('profiles.merge')\")",
         ("tests/insight/profiles",),
     ),
+    Bug(
+        "a promotion's stop is not looked at again",
+        "trade/promotions/stage.py",
+        "if await orders.held_revision(tx) != state.book.version:",
+        "if False and await orders.held_revision(tx) != state.book.version:",
+        ("tests/trade/promotions/test_stage.py",),
+    ),
+    Bug(
+        "who waits is looked for before the deal is locked",
+        "trade/promotions/dealing.py",
+        "         where id = any($1::uuid[]) and is_deal and state = 'active' and ends_at > $2\n         order by id for update\n",
+        "         where id = any($1::uuid[]) and is_deal and state = 'active' and ends_at > $2\n         order by id\n",
+        ("tests/trade/promotions/test_deals.py",),
+    ),
+    Bug(
+        "a group of n for m is one piece too long",
+        "trade/promotions/kinds.py",
+        "    return groups * (take - pay) + max(0, rest - pay)",
+        "    return groups * (take - pay) + max(0, rest - pay - 1)",
+        ("tests/trade/promotions/test_policy.py",),
+    ),
+    Bug(
+        "a deal is open for a second too long",
+        "trade/promotions/book.py",
+        "if self.ends_at is not None and now >= self.ends_at:",
+        "if self.ends_at is not None and now > self.ends_at:",
+        ("tests/trade/promotions/test_deals.py", "tests/trade/promotions/test_coupons.py"),
+    ),
 )
 
 

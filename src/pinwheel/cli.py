@@ -42,7 +42,9 @@ def _audit(parser: argparse.ArgumentParser) -> None:
 def _bench(parser: argparse.ArgumentParser) -> None:
     _audit(parser)
     parser.add_argument(
-        "name", choices=("ledger", "orders", "search", "events"), help="what to measure"
+        "name",
+        choices=("ledger", "orders", "search", "events", "quotes"),
+        help="what to measure",
     )
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each part runs (8)")
     parser.add_argument("--path", help="search: the folder with rated queries")

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import uvloop
 
-from pinwheel.bench import events, ledger, orders, search
+from pinwheel.bench import events, ledger, orders, quotes, search
 from pinwheel.bench.stand import Report, stand
 
 
@@ -31,6 +31,8 @@ async def _run(arguments: argparse.Namespace) -> Report:
                 return await ledger.run(where, seconds=arguments.seconds)
             case "events":
                 return await events.run(where, seconds=arguments.seconds)
+            case "quotes":
+                return await quotes.run(where, seconds=arguments.seconds)
             case _:
                 return await orders.run(where, seconds=arguments.seconds)
 

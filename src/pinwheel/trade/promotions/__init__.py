@@ -91,6 +91,7 @@ from pinwheel.trade.promotions.refusals import (
     StillLeft,
 )
 from pinwheel.trade.promotions.stage import Memberships, PromotionStage
+from pinwheel.trade.promotions.trying import Tried, dry_run
 
 __all__ = [
     "POLICY",
@@ -139,6 +140,7 @@ __all__ = [
     "Terms",
     "Threshold",
     "Tier",
+    "Tried",
     "TurnGiven",
     "WalletCoupon",
     "batches",
@@ -148,6 +150,7 @@ __all__ = [
     "count_guess",
     "deal",
     "deals",
+    "dry_run",
     "effects",
     "end_turns",
     "enter",
