@@ -191,27 +191,32 @@ language sql stable as $$
               where y.cell = x.cell and y.experiment_id = x.experiment_id and y.phase = x.phase
                 and y.person_id = x.person_id
                 and (y.variation <> x.variation or (y.at, y.subject_id) < (x.at, x.subject_id))))
-  ), bought as (
-    select u.subject_id, l.order_id, l.placed_at >= u.at as is_after,
-           sum(l.quantity - l.cancelled - l.returned)::float8 as pieces,
-           sum((l.total_minor - l.tax_minor)::float8 * (l.quantity - l.cancelled) / l.quantity
-               - coalesce(r.net_minor, 0))::float8 as revenue
+  ), piece as materialized (
+    select u.subject_id, l.order_id, l.line, l.placed_at >= u.at as is_after,
+           (l.quantity - l.cancelled - l.returned)::float8 as pieces,
+           (l.total_minor - l.tax_minor)::float8 * (l.quantity - l.cancelled) / l.quantity as revenue
       from unit u
       join orders.v_line l on l.cell = of_cell and l.person_id = u.person_id
-      left join (select v.order_id, v.line, sum(v.net_minor) as net_minor from returns.v_return v
-                  where v.cell = of_cell and v.state = 'refunded' group by v.order_id, v.line) r
-        on r.order_id = l.order_id and r.line = l.line
      where u.frozen is null and l.state not in ('pending_payment', 'cancelled') and l.currency = u.currency
        and l.quantity > l.cancelled
        and ((l.placed_at >= u.begins and l.placed_at < u.ends and l.placed_at < until)
             or (l.placed_at < u.at and l.placed_at >= u.looks_back))
-     group by u.subject_id, l.order_id, l.placed_at >= u.at
+  ), back as (
+    select v.order_id, v.line, sum(v.net_minor)::float8 as net_minor from returns.v_return v
+     where v.cell = of_cell and v.state = 'refunded' and v.order_id in (select order_id from piece)
+     group by v.order_id, v.line
+  ), off as (
+    select v.order_id, sum(v.amount_minor)::float8 as amount_minor from orders.v_discount v
+     where v.cell = of_cell and v.order_id in (select order_id from piece) group by v.order_id
+  ), bought as (
+    select p.subject_id, p.order_id, p.is_after, sum(p.pieces) as pieces,
+           sum(p.revenue - coalesce(r.net_minor, 0)) as revenue
+      from piece p left join back r on r.order_id = p.order_id and r.line = p.line
+     group by p.subject_id, p.order_id, p.is_after
   ), paid as (
     select b.subject_id, b.is_after, count(*)::float8 as orders, sum(b.pieces) as pieces, sum(b.revenue) as revenue,
-           sum(coalesce(d.amount_minor, 0))::float8 as discount
-      from bought b
-      left join (select v.order_id, sum(v.amount_minor) as amount_minor from orders.v_discount v
-                  where v.cell = of_cell group by v.order_id) d on d.order_id = b.order_id
+           sum(coalesce(d.amount_minor, 0)) as discount
+      from bought b left join off d on d.order_id = b.order_id
      group by b.subject_id, b.is_after
   ), given as (
     select u.subject_id, sum(w.amount_minor)::float8 as given

@@ -237,6 +237,41 @@ BUGS = (
         "if self.ends_at is not None and now > self.ends_at:",
         ("tests/trade/promotions/test_deals.py", "tests/trade/promotions/test_coupons.py"),
     ),
+    Bug(
+        "a unit is placed by a hash of its process",
+        "insight/experiments/assigning.py",
+        'blake2b(f"{salt}:{unit_id.hex}".encode(), digest_size=8).digest()',
+        'hash((salt, unit_id)).to_bytes(9, "big", signed=True)[1:]',
+        ("tests/insight/experiments/test_experiments.py",),
+    ),
+    Bug(
+        "exposures are kept after the stop",
+        "insight/experiments/exposing.py",
+        "           and p.number = x.phase and p.ended_at is null\n",
+        "           and p.number = x.phase\n",
+        ("tests/insight/experiments/test_experiments.py",),
+    ),
+    Bug(
+        "a layer is given away twice",
+        "insight/experiments/actions.py",
+        "    slots = room([s for one in taken for s in one.slots], plan.layer_share)",
+        "    slots = room([s for one in taken[:0] for s in one.slots], plan.layer_share)",
+        ("tests/insight/experiments/test_experiments.py",),
+    ),
+    Bug(
+        "peeking is not paid for",
+        "insight/experiments/statistics.py",
+        "2 * room * math.log(math.sqrt(room) / alpha) / (n * rho) ** 2",
+        "3.8415 / n",
+        ("tests/insight/experiments/test_statistics.py",),
+    ),
+    Bug(
+        "a mismatch decides",
+        "insight/experiments/actions.py",
+        "    if winner is not None and figures.is_mismatched:",
+        "    if winner is not None and figures.is_mismatched and not figures.lines:",
+        ("tests/insight/experiments/test_experiments.py",),
+    ),
 )
 
 

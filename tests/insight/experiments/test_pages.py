@@ -66,7 +66,7 @@ async def test_from_a_form_to_a_decision(desk: Desk, clock: SetClock) -> None:
         await experiments.expose(tx, list(found.values()))
     for person in people[:6]:
         await desk.shop.buying.buy(desk.shop.draft((0, 1), person_id=person))
-    clock.travel(days=1)
+    clock.travel(hours=8)
     await operator.post(here, {"do": "refresh"})
     await desk.worker().drain()
     for language, said in (("en", "Undecided"), ("zh-CN", "尚无定论")):
@@ -75,7 +75,7 @@ async def test_from_a_form_to_a_decision(desk: Desk, clock: SetClock) -> None:
         assert said in page and "<svg" in page
         assert not re.search(r"\bnan\b|\binf\b", page)
         assert 'style="' not in page
-    clock.travel(days=1)
+    clock.travel(hours=1)
     await operator.post(here, {"do": "stop", "why": "enough have come"})
     await desk.worker().drain()
     assert "Decide" in (await operator.get(here)).text
