@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import random
 import re
 import uuid
 from pathlib import Path
@@ -9,11 +11,14 @@ from typing import Any
 
 import pytest
 
+import world
 from console_world import Desk, open_desk
+from insight.audience.town import write_orders
 from pinwheel.faces.console.audience_charts import growth, heat, plot
 from pinwheel.faces.console.audience_rows import Row, as_rows, rule_of
 from pinwheel.insight import audience
 from pinwheel.insight.audience import Day
+from pinwheel.insight.audience.valuing import reckon_values
 from pinwheel.kernel.db import Database
 
 CURRENCIES = {"GB": "GBP", "JP": "JPY"}
@@ -121,6 +126,30 @@ async def test_a_cell_of_the_grid_is_one_press(desk: Desk) -> None:
         [line] = await audience.segments(tx)
         one = await audience.segment(tx, line.id)
     assert one.rule == {"if": "rfm", "market": "GB", "r": [5], "f": [1]}
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+async def test_values_show_what_they_rest_on(desk: Desk, language: str) -> None:
+    rng = random.Random(2)
+    people = [uuid.UUID(int=1 + n) for n in range(40)]
+    at = world.MONDAY - dt.timedelta(days=300)
+    rows = [
+        (person, at + dt.timedelta(days=rng.uniform(0, 299)), rng.randint(500, 5000))
+        for person in people
+        for _ in range(rng.randint(1, 6))
+    ]
+    await write_orders(desk.db, rows)
+    async with desk.db.transaction() as tx:
+        await audience.rebuild(tx)
+        await audience.recompute(tx)
+    await reckon_values(desk.db)
+    operator = await desk.signed_in("operator", language)
+    for path in ("values", "values?by=channel", "values?by=segment", "rfm", "rfm?month=2025-12"):
+        page = await operator.get(f"/console/audience/{path}")
+        assert page.status_code == 200, path
+    page = await operator.get("/console/audience/values")
+    assert "2025" in page.text and 'class="plot"' in page.text
+    assert ("Too few data" if language == "en" else "数据不足") in page.text
 
 
 async def test_a_clerk_may_not(desk: Desk) -> None:

@@ -114,7 +114,7 @@ async def audience_of_cell(call: Call, db: Database, data: CellForm) -> See[Any]
 class ValueSight(msgspec.Struct, frozen=True):
     market: str
     model: Model | None
-    groups: list[Group]
+    parts: list[Group]
     bands: list[Group]
 
 
@@ -142,7 +142,7 @@ async def values_page(
         plot=charts.plot(model.calibration) if model else None,
         markets=list(models),
         by=by,
-        most=max((g.mean_minor for g in found.groups), default=0),
+        most=max((g.mean_minor for g in found.parts), default=0),
         assumed=await audience.assumptions(tx),
         segments={str(s.id): s.name for s in await audience.segments(tx)}
         if by == "segment"
