@@ -47,7 +47,7 @@ async def live_through(shop: Shop, chance: random.Random) -> None:
     """One order, to one of its ends."""
     items = [(n, chance.randint(1, 4)) for n in range(chance.randint(1, 2))]
     bought = await shop.buying.buy(shop.draft(*items))
-    way = chance.choice(("cancel", "part", "ship", "ship", "return", "return_part"))
+    way = chance.choice(("cancel", "part", "ship", "ship", "return", "return_part", "counter"))
     async with shop.db.transaction() as tx:
         if way == "cancel":
             await orders.cancel(tx, bought.order_id, reason="test")
@@ -59,6 +59,11 @@ async def live_through(shop: Shop, chance: random.Random) -> None:
     if way == "return":
         for line, (_, pieces) in enumerate(items):
             await send_back(shop, bought.order_id, line, pieces)
+    elif way == "counter":  # given back at a counter, without a return of its own
+        back = orders.Back(0, 1, 100)
+        one = orders.TakenBack(order_id=bought.order_id, key="1", parts=[back], reason="counter")
+        async with shop.db.transaction() as tx:
+            await orders.take_back(tx, [one])
     elif way == "return_part":
         await send_back(shop, bought.order_id, 0, 1)
 
@@ -68,7 +73,7 @@ async def test_revenue_is_the_ledgers_through_cancels_refunds_and_parts(
 ) -> None:
     shop = await open_shop(db, [999, 333])
     chance = random.Random(20260105)
-    for _ in range(12):
+    for _ in range(16):
         await live_through(shop, chance)
     events = await shown(db, worker)
     there = await money(db, *ACCOUNTS)
@@ -77,7 +82,7 @@ async def test_revenue_is_the_ledgers_through_cancels_refunds_and_parts(
         a: m for a, m in there.items() if m
     }
     placed = [e for e in events if e.name == "order_placed"]
-    assert len(placed) == 12 and all(e.source == "server" for e in placed)
+    assert len(placed) == 16 and all(e.source == "server" for e in placed)
     assert not await broken(db)
 
 

@@ -134,7 +134,7 @@ async def test_who_follows_the_hidden_link_is_a_program(desk: Desk, worker: Work
         assert answer.status_code == 200
         await http.post(BEACON, content=beacon(said()))
         robots = (await http.get("/robots.txt")).text
-        page = (await http.get("/en/sign-in", headers={"accept": "text/html"})).text
+        page = (await http.get("/en/help/privacy", headers={"accept": "text/html"})).text
     assert "Disallow: /api/" in robots and "/api/v1/tracking/trap" in page
     assert [e.bot_reason for e in await shown(desk.db, worker) if e.source == "web"] == ["honeypot"]
 

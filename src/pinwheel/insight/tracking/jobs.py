@@ -69,6 +69,7 @@ async def tell_facts(tx: Tx, events: list[Fact]) -> None:
     orders.OrderShipped,
     orders.OrderCancelled,
     orders.LinesCancelled,
+    orders.LinesReturned,
     orders.OrderDelivered,
     returns.ReturnRefunded,
     returns.ReturnClosed,
@@ -79,6 +80,7 @@ async def book_revenue(
         orders.OrderShipped
         | orders.OrderCancelled
         | orders.LinesCancelled
+        | orders.LinesReturned
         | orders.OrderDelivered
         | returns.ReturnRefunded
         | returns.ReturnClosed
