@@ -15,6 +15,7 @@ from pinwheel.growth.community import (
     ReviewPublished,
     ReviewWithdrawn,
 )
+from pinwheel.growth.social import TeamFailed, TeamFormed, TeamJoined, TeamLeft, TeamOpened
 from pinwheel.kernel.events import Event
 from pinwheel.platform.open.model import EndpointDisabled, KindSchema, UnknownKind, type_of
 from pinwheel.trade.catalogue import ProductChanged
@@ -59,6 +60,11 @@ PUBLIC: tuple[type[Event], ...] = (
     RatingChanged,
     QuestionAsked,
     QuestionAnswered,
+    TeamOpened,
+    TeamJoined,
+    TeamLeft,
+    TeamFormed,
+    TeamFailed,
     PersonErased,  # whoever keeps a copy must make it nameless too
     EndpointDisabled,
 )
