@@ -16,6 +16,8 @@ begin
       left join pg_constraint k on k.conindid = c.oid and k.contype in ('p', 'u')
      where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
        and pg_get_indexdef(c.oid) ~ ' USING btree \(cell, '
+       -- what other tables refer to by key stays: those are small
+       and not exists (select from pg_constraint f where f.contype = 'f' and f.conindid = c.oid)
      order by 1
   loop
     -- The list of columns ends at the last parenthesis before what may follow it.
