@@ -18,6 +18,7 @@ from playwright.async_api import Browser, async_playwright
 import world
 from pinwheel import app
 from pinwheel.kernel import db as database
+from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.vault import Vault
 from storefront_world import SECRET, open_storefront
@@ -26,13 +27,22 @@ CHROMIUM = os.environ.get("PINWHEEL_CHROMIUM", "/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
-async def shop_url(
-    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[str]:
-    """The address of a small demonstration shop with its jobs running."""
+async def shop_db(server_url: str, template: str) -> AsyncIterator[Database]:
+    """The database of the shop behind ``shop_url``."""
     name = world.fresh_name("browser")
     url = await world.create_database(server_url, name, template)
     db = await database.connect(url, reactions=app.reactions(), vault=Vault.of_secret(SECRET))
+    yield db
+    await db.close()
+    await world.drop_database(server_url, name)
+
+
+@pytest.fixture(scope="session")
+async def shop_url(
+    shop_db: Database, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    """The address of a small demonstration shop with its jobs running."""
+    db = shop_db
     port = world.free_port()
     address = f"http://127.0.0.1:{port}"
     folder = tmp_path_factory.mktemp("browser")
@@ -53,8 +63,6 @@ async def shop_url(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(15):
                 await asyncio.gather(*tasks, return_exceptions=True)
-    await db.close()
-    await world.drop_database(server_url, name)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from pinwheel.growth.social.model import (
 )
 from pinwheel.growth.social.team import (
     Member,
+    Policy,
     Team,
     TeamCampaign,
     TeamOffer,
@@ -40,13 +41,13 @@ from pinwheel.growth.social.team import (
     Verdict,
 )
 from pinwheel.growth.social.team import unit_price as team_price
-from pinwheel.growth.social.team_campaigns import (
+from pinwheel.growth.social.team_people import export_teams
+from pinwheel.growth.social.team_planning import (
     open_team_campaign,
     save_team_campaign,
     start_team_campaign,
     stop_team_campaign,
 )
-from pinwheel.growth.social.team_people import export_teams
 from pinwheel.growth.social.team_queries import (
     CampaignLine,
     MoneyStep,
@@ -61,6 +62,7 @@ from pinwheel.growth.social.team_queries import (
     running_plans,
     team_campaign,
     team_campaigns,
+    team_line,
     team_of_order,
     team_seen,
     teams,
@@ -81,6 +83,7 @@ __all__ = [
     "NotTrusted",
     "OfferedTeam",
     "OwnTeam",
+    "Policy",
     "SeatSight",
     "Team",
     "TeamBuysOneThing",
@@ -118,6 +121,7 @@ __all__ = [
     "stop_team_campaign",
     "team_campaign",
     "team_campaigns",
+    "team_line",
     "team_of_order",
     "team_price",
     "team_seen",

@@ -352,6 +352,26 @@ async def teams(
     return page(rows, limit, lambda r: (r.team_id,))
 
 
+async def team_line(tx: Tx, team_id: uuid.UUID) -> TeamLine:
+    """One team as in a list; ``NotFound``."""
+    return await tx.the(
+        "team",
+        TeamLine,
+        """
+        select t.id as team_id, t.token, t.campaign_id, t.state, t.why, t.seats, m.paid, m.held,
+               t.filled, t.opened_at, t.closes_at, t.ended_at
+          from social.team t
+          join lateral (
+            select count(*) filter (where m.paid_at is not null) as paid,
+                   count(*) filter (where m.paid_at is null and m.left_at is null) as held
+              from social.team_member m where m.cell = t.cell and m.team_id = t.id) m on true
+         where t.cell = $1 and t.id = $2
+        """,
+        tx.cell,
+        team_id,
+    )
+
+
 class OwnTeam(msgspec.Struct, frozen=True, kw_only=True):
     """A seat of one's own with its team."""
 

@@ -1,0 +1,46 @@
+"""Visitors with a real browser, and a look at what they see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+LANGUAGES = ("en", "zh-CN")
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@asynccontextmanager
+async def visiting(
+    chromium: Browser, language: str, *, script: bool = True, size: dict[str, int] = DESK
+) -> AsyncIterator[Page]:
+    """A fresh visitor. Whatever the page complains about fails the test."""
+    context = await chromium.new_context(
+        locale=language,
+        java_script_enabled=script,
+        viewport=size,  # type: ignore[arg-type]
+    )
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    await context.close()
+    refused = [c for c in complaints if "status of 4" not in c]
+    assert refused == []
+
+
+async def look(page: Page, folder: Path, name: str) -> list[str]:
+    """What axe-core finds, and whether anything sticks out at the side."""
+    await page.screenshot(path=folder / f"{name}.png", full_page=True)
+    found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    faults = [
+        f"{name}: {v['id']}: {v['nodes'][0]['html'][:160]} ({len(v['nodes'])})"
+        for v in found.response["violations"]
+    ]
+    over = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return faults + ([f"{name}: {over} px too wide"] if over > 0 else [])
