@@ -272,6 +272,34 @@ BUGS = (
         "    if winner is not None and figures.is_mismatched and not figures.lines:",
         ("tests/insight/experiments/test_experiments.py",),
     ),
+    Bug(
+        "an absorbed identity forgets what it used",
+        "ground/trust/noting.py",
+        "        await _carry_uses(tx, absorbed)\n",
+        "        pass\n",
+        ("tests/ground/trust/test_clusters.py",),
+    ),
+    Bug(
+        "accounts that meet at the same moment don't wait for each other",
+        "ground/trust/noting.py",
+        '    await tx.run("select pg_advisory_xact_lock($1)", LINKING + tx.cell)\n    people',
+        "    people",
+        ("tests/ground/trust/test_clusters.py",),
+    ),
+    Bug(
+        "what an operator parted is one again",
+        "ground/trust/clusters.py",
+        "    await _silence_between(tx, cluster_id, new_id, reason)\n",
+        "",
+        ("tests/ground/trust/test_clusters.py",),
+    ),
+    Bug(
+        "a late payer keeps the newcomer price",
+        "growth/newcomers/actions.py",
+        "        if not late.is_held:\n",
+        "        if False:\n",
+        ("tests/growth/newcomers/test_newcomers.py",),
+    ),
 )
 
 

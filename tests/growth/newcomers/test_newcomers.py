@@ -369,3 +369,26 @@ def test_break_even_is_found_with_its_interval() -> None:
     few = pay_back(uuid.UUID(int=1), "GBP", rows[: 61 * 4], horizon=60, cost_known=True)
     assert few.days == []
     assert few.breaks_even_on is None
+
+
+async def test_who_pays_too_late_gets_the_money_back(
+    pond: Pond, worker: Worker, clock: SetClock
+) -> None:
+    """The reservation ended, somebody of the same identity had the offer, then the money came."""
+    person = await pond.person()
+    late = await pond.buy(
+        pond.draft(person, device="d", tenders=[Tender("sandbox", "tok_challenge")])
+    )
+    assert isinstance(late, Bought)
+    clock.travel(seconds=orders.HOLD_SECONDS + 60)
+    await worker.drain()
+    other = await pond.buy(pond.draft(person, device="d"))
+    assert isinstance(other, Bought)
+    async with pond.db.transaction(actor="test") as tx:
+        total = (await orders.order(tx, order_id=late.order_id)).order.total_minor
+        await orders.confirm(tx, {late.order_id: total})
+    await worker.drain()
+    assert await pond.states() == {"won": 1, "called_back": 1}
+    async with pond.db.reading() as tx:
+        assert (await orders.order(tx, order_id=late.order_id)).order.state == "cancelled"
+    assert await pond.left(pond.cheap) == 99

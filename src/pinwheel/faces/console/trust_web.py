@@ -19,7 +19,7 @@ from pinwheel.kernel.web import Answer, Call, See, get, post
 SCOPE = "trust"
 Note = Annotated[str, Meta(max_length=1000)]
 MOST_DRAWN = 24
-ROW, LEFT, RIGHT, WIDTH = 34, 190, 520, 720
+ROW, LEFT, RIGHT, WIDTH = 34, 190, 460, 720
 DRY_RUN_DAYS = 14
 
 
@@ -74,27 +74,29 @@ async def decide(call: Call, db: Database, verdict_id: UUID, data: Deciding) -> 
 
 
 @get("/console/trust/clusters/{cluster_id:uuid}", scope=SCOPE)
-async def cluster_page(call: Call, tx: Tx, cluster_id: UUID) -> Answer[ClusterSight]:
-    """The accounts that count as one person, what ties them, and what happened to them."""
-    sight = await trust.cluster(tx, cluster_id)
-    await identity.record_access(
-        tx, [a.person_id for a in sight.accounts[:100] if not a.is_shadow], "trust", "review"
-    )
-    accounts = [a.person_id for a in sight.accounts]
-    return await shown(
-        call,
-        tx,
-        sight,
-        "trust_cluster",
-        call.say("One person?"),
-        "trust",
-        drawing=drawn(sight),
-        chain=trust.path(sight.links, sight.id, cluster_id) if cluster_id != sight.id else [],
-        asked=cluster_id,
-        people=await identity.people(tx, accounts),
-        names=await names_of(tx, [c.actor for c in sight.changes]),
-        judged=(await trust.verdicts(tx, view="all", person_id=cluster_id, limit=10)).items,
-    )
+async def cluster_page(call: Call, db: Database, cluster_id: UUID) -> Answer[ClusterSight]:
+    """The accounts that count as one person, what ties them, and what happened to them. That
+    somebody looked is recorded."""
+    async with db.transaction(actor=call.caller.actor, request_id=call.request_id) as tx:
+        sight = await trust.cluster(tx, cluster_id)
+        accounts = [a.person_id for a in sight.accounts]
+        looked_at = [a.person_id for a in sight.accounts[:100] if not a.is_shadow]
+        await identity.record_access(tx, looked_at, "trust", "review")
+        chain = trust.path(sight.links, sight.id, cluster_id) if cluster_id != sight.id else []
+        return await shown(
+            call,
+            tx,
+            sight,
+            "trust_cluster",
+            call.say("One person?"),
+            "trust",
+            drawing=drawn(sight),
+            chain=chain,
+            asked=cluster_id,
+            people=await identity.people(tx, accounts),
+            names=await names_of(tx, [c.actor for c in sight.changes]),
+            judged=(await trust.verdicts(tx, view="all", person_id=cluster_id, limit=10)).items,
+        )
 
 
 def drawn(sight: ClusterSight) -> dict[str, Any]:

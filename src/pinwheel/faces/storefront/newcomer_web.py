@@ -85,7 +85,7 @@ async def _cards(
                 "quantity": offer.quantity,
             }
         )
-    return found
+    return sorted(found, key=lambda card: card["left"] == 0)
 
 
 @get("/newcomers/{offer_id:uuid}")
