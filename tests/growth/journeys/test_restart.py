@@ -38,7 +38,7 @@ async def main():
     print("begun", flush=True)
     while True:
         async with db.transaction(actor="killed") as tx:
-            if not await advance(tx, 100):
+            if not await advance(tx, 250):
                 break
     print("done", flush=True)
     await db.close()
@@ -92,7 +92,7 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
                     killed += process.poll() is None
                     process.send_signal(signal.SIGKILL)
             for process in pair:
-                await asyncio.to_thread(process.wait, 120)
+                await asyncio.to_thread(process.wait)
     steps = await road.steps(journey_id)
     letters = await road.letters("journey:")
     assert killed >= 2
