@@ -33,6 +33,7 @@ from pinwheel.faces.console import (
     running_web,
     settings_web,
     stock_web,
+    subsidy_web,
     teams_web,
     today_web,
     tracking_web,

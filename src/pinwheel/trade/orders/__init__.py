@@ -124,7 +124,7 @@ from pinwheel.trade.orders.one_click_actions import undo
 from pinwheel.trade.orders.one_click_buying import one_click_quote, tap_once
 from pinwheel.trade.orders.one_click_travel import CarriesOthers, together
 from pinwheel.trade.orders.price_stages import NotAtThisPrice
-from pinwheel.trade.orders.price_trial import SkuResult, results_by_sku, sold
+from pinwheel.trade.orders.price_trial import Article, SkuResult, articles, results_by_sku, sold
 from pinwheel.trade.orders.privacy import export as export_orders
 from pinwheel.trade.orders.queries import OrderSight, lines_of, order, orders, shipments_of
 from pinwheel.trade.orders.resourcing import source_again
@@ -145,6 +145,7 @@ __all__ = [
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
+    "Article",
     "Back",
     "BadQuantity",
     "Bought",
@@ -213,6 +214,7 @@ __all__ = [
     "TooManyTaps",
     "UndoOver",
     "Wish",
+    "articles",
     "cancel",
     "cancel_lines",
     "cart",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
 from pinwheel.kernel.db import Tx
+from pinwheel.trade import marketplace
 from pinwheel.trade.pricing import Sold
 
 MOST = 20_000
@@ -115,4 +117,36 @@ async def results_by_sku(
         tx.now - dt.timedelta(days=days),
         losses_only,
         most,
+    )
+
+
+class Article(msgspec.Struct, frozen=True):
+    """What an offer sells, by the names people know."""
+
+    offer_id: uuid.UUID
+    variant_id: uuid.UUID
+    sku: str
+    title: dict[str, str]
+    slug: str
+
+
+async def articles(
+    tx: Tx, *, skus: Sequence[str] = (), offer_ids: Sequence[uuid.UUID] = ()
+) -> list[Article]:
+    """The offers with these SKUs (of several sellers the shop's own) or these ids. 1 statement."""
+    return await tx.rows(
+        Article,
+        """
+        select distinct on (case when o.offer_id = any($2::uuid[]) then o.offer_id::text
+                                 else v.sku end)
+               o.offer_id, o.variant_id, v.sku, v.title, v.slug
+          from catalogue.v_variant v
+          join marketplace.v_offer o on o.variant_id = v.variant_id
+         where v.sku = any($1::text[]) and o.active or o.offer_id = any($2::uuid[])
+         order by case when o.offer_id = any($2::uuid[]) then o.offer_id::text else v.sku end,
+                  o.seller_id <> $3, o.offer_id
+        """,
+        list(skus),
+        list(offer_ids),
+        marketplace.OWN_SELLER_ID,
     )
