@@ -12,7 +12,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     subject: ClassVar[str] = ""
 
     @classmethod
-    @lru_cache(maxsize=None)
+    @cache
     def kind(cls) -> str:
         """``module.event_name``, for example ``orders.order_placed``: the name in the log and
         in webhooks."""

@@ -55,7 +55,8 @@ class Vault:
         key_id, _, encoded = sealed.partition(":")
         try:
             raw = base64.b64decode(encoded, validate=True)
-            return self._ciphers[key_id].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()).decode()
+            cipher = self._ciphers[key_id]
+            return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], purpose.encode()).decode()
         except (KeyError, ValueError, binascii.Error, InvalidTag) as error:
             raise Unsealable(purpose) from error
 

@@ -13,17 +13,19 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import KeyReused, Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.orders.budget_settling import reserve_again
-from pinwheel.trade.orders.model import (
+from pinwheel.trade.orders.draft import (
     Draft,
+    Placed,
+    Quote,
+    quoted,
+)
+from pinwheel.trade.orders.model import (
     Order,
     OrderCancelled,
     OrderLine,
     OrderNotCancellable,
     OrderPlaced,
-    Placed,
-    Quote,
     number_of,
-    quoted,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
 from pinwheel.trade.orders.price_stages import Segments
@@ -299,7 +301,7 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
 
 
 async def waiting_too_long(tx: Tx, *, most: int = 500) -> list[uuid.UUID]:
-    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are skipped."""
+    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are left."""
     return await tx.values(
         """
         select id from orders."order"

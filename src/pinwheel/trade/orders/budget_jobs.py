@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import after
 from pinwheel.trade.orders.budget_settling import settle
-from pinwheel.trade.orders.model import LinesCancelled, LinesReturned, OrderCancelled, OrderPlaced
+from pinwheel.trade.orders.model import (
+    LinesCancelled,
+    LinesReturned,
+    OrderCancelled,
+    OrderPlaced,
+)
 
 
 @after(OrderPlaced, OrderCancelled, LinesCancelled, LinesReturned)

@@ -15,7 +15,9 @@ from pinwheel.kernel.errors import Refusal
 from pinwheel.trade import budgets
 from pinwheel.trade.budgets import Commitment, GivenBack, Reservation
 from pinwheel.trade.orders.budget_stage import budget_key
-from pinwheel.trade.orders.model import share
+from pinwheel.trade.orders.model import (
+    share,
+)
 
 AGAIN = ":again"  # the reservation of an order that was paid after it had ended
 

@@ -11,7 +11,10 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.trade import budgets
 from pinwheel.trade.budgets import BudgetClosed, BudgetSpent, Reservation
-from pinwheel.trade.orders.model import Discount, Draft
+from pinwheel.trade.orders.draft import (
+    Discount,
+    Draft,
+)
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 

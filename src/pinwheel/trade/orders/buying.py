@@ -18,7 +18,13 @@ from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.together import Together, apart
 from pinwheel.trade import payments
 from pinwheel.trade.orders.actions import Checkout
-from pinwheel.trade.orders.model import Draft, PaymentDeclined, Placed
+from pinwheel.trade.orders.draft import (
+    Draft,
+    Placed,
+)
+from pinwheel.trade.orders.model import (
+    PaymentDeclined,
+)
 from pinwheel.trade.payments import Outcome, Payment
 
 ENDED = ("failed", "voided")

@@ -11,7 +11,14 @@ import msgspec
 from pinwheel.kernel import words
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Event
-from pinwheel.trade.orders.model import MAX_LINES, MAX_QUANTITY, Item, Quote
+from pinwheel.trade.orders.draft import (
+    Item,
+    Quote,
+)
+from pinwheel.trade.orders.model import (
+    MAX_LINES,
+    MAX_QUANTITY,
+)
 
 CHANNEL = "cart"  # an order of this channel takes what it ordered out of the cart
 

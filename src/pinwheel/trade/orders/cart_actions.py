@@ -10,11 +10,13 @@ import msgspec
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.trade.orders.cart import CartChanged, CartMerged, no_more_than
+from pinwheel.trade.orders.draft import (
+    Item,
+)
 from pinwheel.trade.orders.model import (
     MAX_LINES,
     MAX_QUANTITY,
     BadQuantity,
-    Item,
     OfferUnavailable,
 )
 

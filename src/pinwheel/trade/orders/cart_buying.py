@@ -14,7 +14,15 @@ from pinwheel.trade import payments
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart import CHANNEL, NoAddress, items_of, looked_at
 from pinwheel.trade.orders.cart_queries import KnownOrder, inside_of, known_order
-from pinwheel.trade.orders.model import Claim, Draft, EmptyOrder, Item, Tender
+from pinwheel.trade.orders.draft import (
+    Claim,
+    Draft,
+    Item,
+    Tender,
+)
+from pinwheel.trade.orders.model import (
+    EmptyOrder,
+)
 
 
 class AddressedTo(msgspec.Struct, frozen=True, kw_only=True):

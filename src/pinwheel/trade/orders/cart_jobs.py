@@ -9,7 +9,9 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import during
 from pinwheel.trade.orders.cart import CHANNEL
 from pinwheel.trade.orders.cart_actions import forget, merge, take_ordered
-from pinwheel.trade.orders.model import OrderPlaced
+from pinwheel.trade.orders.model import (
+    OrderPlaced,
+)
 
 
 @during(GuestJoined)

@@ -11,7 +11,9 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.trade.orders.actions import Checkout
 from pinwheel.trade.orders.cart import CartLine, CartSight, Inside, Sentence, items_of, looked_at
-from pinwheel.trade.orders.model import Draft
+from pinwheel.trade.orders.draft import (
+    Draft,
+)
 
 
 class KnownOrder(msgspec.Struct, frozen=True):

@@ -15,15 +15,17 @@ from pinwheel.trade.orders import cart_actions, cart_queries
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart import CartFull, CartSight, NoAddress
 from pinwheel.trade.orders.cart_buying import AddressedTo, Wish, order_cart
+from pinwheel.trade.orders.draft import (
+    Item,
+    Tender,
+)
 from pinwheel.trade.orders.model import (
     BadQuantity,
     EmptyOrder,
-    Item,
     NoDelivery,
     OfferUnavailable,
     PaymentDeclined,
     StaleQuote,
-    Tender,
 )
 from pinwheel.trade.orders.web import PayWith, ShipTo
 

@@ -110,7 +110,7 @@ async def inbox(
                   coalesce(sum(quantity - cancelled - shipped), 0)::bigint as open_units,
                   coalesce((array_agg(title order by line))[1], '{}') as first_title
              from orders.line l where l.cell = o.cell and l.order_id = o.id) l
-         where o.cell = $1 and ($4::uuid is null or o.id < $4)
+         where o.cell = $1 and ($4::uuid is null or o.id < $4) and ($6::uuid is null or o.person_id = $6)
            and ($11::text is null or o.state = $11) and case $3::text
                  when 'to_send' then o.state = 'placed' and o.waits_for is null
                    and coalesce(o.held_until <= $2, true)
@@ -122,7 +122,6 @@ async def inbox(
                       and u.quantity > u.cancelled + u.shipped)
                  else true end
            and ($5::text is null or starts_with(o.number, $5))
-           and ($6::uuid is null or o.person_id = $6)
            and ($7::uuid[] is null or exists (select from orders.line v
                  where v.cell = o.cell and v.order_id = o.id and v.variant_id = any($7)))
            and o.placed_at >= coalesce($8::timestamptz, '-infinity')

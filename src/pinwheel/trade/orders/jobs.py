@@ -12,7 +12,9 @@ from pinwheel.kernel.events import after, during, every
 from pinwheel.trade.inventory import NodeClosed
 from pinwheel.trade.orders import privacy
 from pinwheel.trade.orders.actions import confirm, give_up, waiting_too_long
-from pinwheel.trade.orders.model import OrderPlaced
+from pinwheel.trade.orders.model import (
+    OrderPlaced,
+)
 from pinwheel.trade.orders.resourcing import source_again
 from pinwheel.trade.payments import PaymentFailed, PaymentSecured
 

@@ -17,7 +17,14 @@ from pinwheel.trade.orders.cart_buying import (
     kept_address,
     sealed_address,
 )
-from pinwheel.trade.orders.model import Draft, Item, NoTender, Order
+from pinwheel.trade.orders.draft import (
+    Draft,
+    Item,
+)
+from pinwheel.trade.orders.model import (
+    NoTender,
+    Order,
+)
 from pinwheel.trade.orders.one_click import (
     CHANNEL,
     OneClickOff,

@@ -13,7 +13,9 @@ from pinwheel.kernel.errors import Invalid, Refusal
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart_buying import repeated
 from pinwheel.trade.orders.cart_queries import known_order
-from pinwheel.trade.orders.model import Quote
+from pinwheel.trade.orders.draft import (
+    Quote,
+)
 from pinwheel.trade.orders.one_click import Tap, Tapped
 from pinwheel.trade.orders.one_click_actions import count_tap, drafted, scope_of
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS

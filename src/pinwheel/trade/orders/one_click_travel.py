@@ -11,7 +11,13 @@ import msgspec
 
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.trade.orders.model import Draft, Order, Reason
+from pinwheel.trade.orders.draft import (
+    Draft,
+    Reason,
+)
+from pinwheel.trade.orders.model import (
+    Order,
+)
 
 
 class CarriesOthers(Refusal):

@@ -12,13 +12,15 @@ from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, get, post, put
 from pinwheel.trade.orders import one_click_actions
 from pinwheel.trade.orders.cart import NoAddress
+from pinwheel.trade.orders.draft import (
+    Quote,
+)
 from pinwheel.trade.orders.model import (
     AboveLimit,
     NoTender,
     Order,
     OrderNotCancellable,
     PaymentDeclined,
-    Quote,
     StaleQuote,
 )
 from pinwheel.trade.orders.one_click import (

@@ -8,7 +8,11 @@ from typing import Any
 
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import pricing
-from pinwheel.trade.orders.model import Discount, Draft, Reason
+from pinwheel.trade.orders.draft import (
+    Discount,
+    Draft,
+    Reason,
+)
 from pinwheel.trade.pricing import Book, Thing
 
 Segments = Callable[[Tx, Sequence[uuid.UUID]], Awaitable[Mapping[uuid.UUID, Collection[object]]]]

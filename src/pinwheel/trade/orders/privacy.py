@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from pinwheel.kernel.db import Tx
-from pinwheel.trade.orders.model import OrderLine
+from pinwheel.trade.orders.model import (
+    OrderLine,
+)
 from pinwheel.trade.orders.queries import lines_of
 
 

@@ -9,7 +9,11 @@ import msgspec
 
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page, after, page
-from pinwheel.trade.orders.model import Order, OrderLine, Shipment
+from pinwheel.trade.orders.model import (
+    Order,
+    OrderLine,
+    Shipment,
+)
 
 
 class OrderSight(msgspec.Struct, frozen=True, kw_only=True):

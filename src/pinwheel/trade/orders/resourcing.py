@@ -9,7 +9,9 @@ import msgspec
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import inventory
-from pinwheel.trade.orders.model import LineUnsourced
+from pinwheel.trade.orders.model import (
+    LineUnsourced,
+)
 
 
 class _Promised(msgspec.Struct, frozen=True):

@@ -15,7 +15,11 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.orders.fulfil import locked_orders, sales, tax_payable
-from pinwheel.trade.orders.model import LinesReturned, Order, OrderLine
+from pinwheel.trade.orders.model import (
+    LinesReturned,
+    Order,
+    OrderLine,
+)
 
 
 class Back(msgspec.Struct, frozen=True):

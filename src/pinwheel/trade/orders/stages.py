@@ -15,27 +15,29 @@ from pinwheel.kernel import words
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import payments, pricing
 from pinwheel.trade.orders.budget_stage import BudgetStage
+from pinwheel.trade.orders.draft import (
+    DeliveryOption,
+    Draft,
+    DraftLine,
+    Item,
+    Reason,
+    agrees,
+    quoted,
+)
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.orders.model import (
     MAX_LINES,
     MAX_QUANTITY,
     AboveLimit,
     BadQuantity,
-    DeliveryOption,
-    Draft,
-    DraftLine,
     EmptyOrder,
-    Item,
     NoDelivery,
     NoTender,
     OfferUnavailable,
-    Reason,
     StaleQuote,
     TenderMismatch,
     TooManyLines,
     UnknownMarket,
-    agrees,
-    quoted,
 )
 from pinwheel.trade.orders.one_click_travel import TravelStage
 from pinwheel.trade.orders.price_stages import FloorStage, PriceBook, RuleStage, Segments

@@ -12,7 +12,7 @@ from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import inventory, pricing
 from pinwheel.trade.inventory import Place, Wanted, available
-from pinwheel.trade.orders.model import (
+from pinwheel.trade.orders.draft import (
     Draft,
     DraftLine,
 )

@@ -14,19 +14,21 @@ from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, get, post
 from pinwheel.trade.orders import actions, fulfil, queries
 from pinwheel.trade.orders.buying import Bought, Buying
-from pinwheel.trade.orders.model import (
+from pinwheel.trade.orders.draft import (
     Claim,
     Draft,
     Item,
+    Quote,
+    Tender,
+)
+from pinwheel.trade.orders.model import (
     NoDelivery,
     NothingToShip,
     Order,
     OrderNotCancellable,
     OrderNotReady,
     PaymentDeclined,
-    Quote,
     StaleQuote,
-    Tender,
 )
 from pinwheel.trade.orders.queries import OrderSight
 

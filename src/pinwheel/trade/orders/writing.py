@@ -11,7 +11,14 @@ import asyncpg
 import msgspec
 
 from pinwheel.kernel.db import Tx
-from pinwheel.trade.orders.model import Discount, Draft, number_of, quote_token
+from pinwheel.trade.orders.draft import (
+    Discount,
+    Draft,
+    quote_token,
+)
+from pinwheel.trade.orders.model import (
+    number_of,
+)
 
 
 class Raced(asyncpg.SerializationError):  # type: ignore[misc]
