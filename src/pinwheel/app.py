@@ -294,6 +294,7 @@ def furnish(db: Database, settings: Settings) -> Database:
         capture=settings.capture == "at_placement",
     )
     db.given[orders.Buying] = orders.Buying(db, checkout)
+    db.given[social.LeaderRewards] = social.LeaderRewards(social.grant_coupon)
     db.given[profiles.Offers] = profiles.Offers(console.OFFERS)
     return db
 
