@@ -20,6 +20,7 @@ LEDGER, ORDERS, TOWN = (
     "tests/trade/orders/test_orders.py",
     "tests/simulation",
 )
+TEAMS = "tests/growth/social/test_teams.py"
 PAYMENTS, KERNEL = "tests/trade/payments", "tests/kernel"
 
 
@@ -166,6 +167,41 @@ BUGS = (
         "        if len(commands) == 1:\n            return [error]\n",
         "        return [error] * len(commands)\n",
         (KERNEL, ORDERS),
+    ),
+    Bug(
+        "a late payer is revived into a team that is gone",
+        "trade/orders/actions.py",
+        "            and order.waits_for is None  # its team's seat is gone, or somebody else's by now\n",
+        "",
+        (TEAMS,),
+    ),
+    Bug(
+        "a team is joined while it is being closed",
+        "growth/social/team_stage.py",
+        "state = 'open' and closes_at > $3",
+        "closes_at > $3 - interval '1 second'",
+        (TEAMS,),
+    ),
+    Bug(
+        "a seat is not held",
+        "growth/social/team_stage.py",
+        "        (1, TeamFull(link=link), \"seat\", TAKEN, seats_of(seat.team_id), 1),\n",
+        "",
+        (TEAMS,),
+    ),
+    Bug(
+        "a team forms with seats that are only claimed",
+        "growth/social/team_settling.py",
+        "    paid = [m for m in members if found[m.order_id][0].state == \"placed\"]\n    terms = ",
+        "    paid = list(members)\n    terms = ",
+        (TEAMS,),
+    ),
+    Bug(
+        "the leader takes the team along",
+        "growth/social/team_seats.py",
+        "    await _hand_over(tx, [o.team_id for o in left])\n",
+        "",
+        (TEAMS,),
     ),
     Bug(
         "a closed node keeps its promises",

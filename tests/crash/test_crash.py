@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
-import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
@@ -22,78 +20,16 @@ import httpx2
 import msgspec
 import pytest
 
-import world
+from crash_world import House, served, settled
 from pinwheel import app
 from pinwheel.ground import identity
 from pinwheel.ground.identity import Caller
-from pinwheel.kernel import audit, embedded
-from pinwheel.kernel.migrate import migrate
-from pinwheel.kernel.settings import Settings
+from pinwheel.kernel import audit
 from shop import open_shop
 
 pytestmark = pytest.mark.crash
-SECRET = "the secret of a shop that is killed all day"
 KILLS = int(os.environ.get("PINWHEEL_KILLS", "8"))
 METHODS = ("tok_ok", "tok_ok", "tok_ok", "tok_declined", "tok_timeout_ok", "tok_delayed_ok")
-
-
-class House:
-    """PostgreSQL, web and worker as processes of their own, each brought back when it dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = world.free_port()
-        self.processes: dict[str, asyncio.subprocess.Process] = {}
-        self.keepers: list[asyncio.Task[None]] = []
-        self.closing = False
-
-    async def open(self) -> None:
-        self.server = await embedded.start(self.folder / "postgres")
-        self.watcher = asyncio.create_task(self.server.wait())
-        await migrate(self.server.url)
-        self.settings = Settings(
-            database_url=self.server.url, secret=SECRET, data_dir=self.folder, port=self.port
-        )
-        for name in ("serve", "work"):
-            self.keepers.append(asyncio.create_task(self._keep(name)))
-
-    async def _keep(self, name: str) -> None:
-        environment = {
-            **os.environ,
-            "PINWHEEL_DATABASE_URL": self.server.url,
-            "PINWHEEL_SECRET": SECRET,
-            "PINWHEEL_PORT": str(self.port),
-            "PINWHEEL_DATA_DIR": str(self.folder),
-            "PINWHEEL_RATE_LIMIT_PER_SECOND": "0",
-        }
-        while not self.closing:
-            with (self.folder / f"{name}.log").open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "pinwheel.cli", name),
-                    env=environment,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            self.processes[name] = process
-            await process.wait()
-
-    def kill(self, victim: str) -> None:
-        if victim == "postgres":
-            os.kill(self.server.pid, signal.SIGKILL)
-        elif victim in self.processes:
-            # The whole group: a web process has children that must not outlive it.
-            with_children = self.processes[victim].pid
-            os.killpg(with_children, signal.SIGKILL)
-
-    async def close(self) -> None:
-        self.closing = True
-        for name in list(self.processes):
-            with contextlib.suppress(ProcessLookupError):
-                self.kill(name)
-        await asyncio.gather(*self.keepers, return_exceptions=True)
-        await self.server.stop()
-        await asyncio.gather(self.watcher, return_exceptions=True)
 
 
 @pytest.fixture
@@ -161,50 +97,19 @@ async def test_killed_at_random_moments_nothing_is_lost_or_doubled(house: House)
         asyncio.create_task(_client(house, key.key, shop.offers, n, stop)) for n in range(24)
     ]
     for _ in range(KILLS):
-        await _served(house)
+        await served(house)
         await asyncio.sleep(chance.uniform(0.2, 2.0))
         # It may just be coming back by itself.
         with contextlib.suppress(ProcessLookupError):
             house.kill(chance.choice(("serve", "serve", "work", "postgres")))
-    await _served(house)
+    await served(house)
     stop.set()
     told: dict[str, str] = {}
     for answers in await asyncio.gather(*clients):
         told |= answers
     assert len(told) > 50, "the load never got through"
-    await _settled(house)
+    await settled(house)
     await _prove(house, told)
-
-
-async def _served(house: House) -> None:
-    """Until the web answers again."""
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", timeout=5) as client:
-        for _ in range(300):
-            with contextlib.suppress(httpx2.HTTPError):
-                if (await client.get("/readyz")).status_code == 200:
-                    return
-            await asyncio.sleep(0.2)
-    raise AssertionError("the web never came back")
-
-
-async def _settled(house: House) -> None:
-    """Until the sweeper has found out about every payment."""
-    for _ in range(240):
-        try:
-            connection = await asyncpg.connect(house.server.url)
-        except (OSError, asyncpg.PostgresError):
-            await asyncio.sleep(0.5)
-            continue
-        waiting = await connection.fetchval(
-            "select (select count(*) from payments.payment"
-            " where state in ('processing', 'unknown', 'needs_action'))"
-            " + (select count(*) from payments.v_instruction where state = 'asked')"
-        )
-        await connection.close()
-        if not waiting:
-            return
-        await asyncio.sleep(0.5)
-    raise AssertionError(f"{waiting} payments never ended")
 
 
 async def _prove(house: House, told: dict[str, str]) -> None:

@@ -38,13 +38,17 @@ STATES = {
 
 
 @get("/p/{slug:str}/teams")
-async def product_teams(call: Call, db: Database, slug: str) -> Answer[dict[str, Any]]:
-    """What buying together costs here, and which open teams may be joined."""
+async def product_teams(
+    call: Call, db: Database, slug: str, offer: UUID | None = None
+) -> Answer[dict[str, Any]]:
+    """What buying together costs here, and which open teams may be joined; of one ``offer``, or of
+    every variant."""
     frame = await frame_of(db)
     market = market_of(call, frame)
     async with db.reading() as tx:
         page = await catalogue.product_page(tx, slug)
         offer_ids = await team_queries.offers_of_product(tx, page.slug)
+        offer_ids = [i for i in offer_ids if offer is None or i == offer]
         plans = await plans_for(db, offer_ids, market.code)
         seen = await team_queries.things(tx, [p.offer_id for p in plans], market.currency)
         teams = await social.open_teams(tx, offer_ids, market.code)

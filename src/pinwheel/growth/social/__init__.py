@@ -68,7 +68,7 @@ from pinwheel.growth.social.team_queries import (
     teams,
     teams_of_person,
 )
-from pinwheel.growth.social.team_rewards import LeaderRewards
+from pinwheel.growth.social.team_rewards import LeaderRewards, grant_coupon
 from pinwheel.growth.social.team_seats import come_to_team
 from pinwheel.growth.social.team_stage import TeamStage
 
@@ -111,6 +111,7 @@ __all__ = [
     "TooManyTeams",
     "Verdict",
     "come_to_team",
+    "grant_coupon",
     "export_teams",
     "money_trail",
     "open_team_campaign",

@@ -135,7 +135,7 @@ async def running_plans(tx: Tx, market: str, *, most: int = 2000) -> list[TeamPl
 async def open_teams(
     tx: Tx, offer_ids: Sequence[uuid.UUID], market: str, *, limit: int = 10
 ) -> list[OfferedTeam]:
-    """Open teams of these offers with a free seat, those that lack fewest first. One statement."""
+    """Open teams for these offers with a free seat, those that lack fewest first. 1 statement."""
     return await tx.rows(
         OfferedTeam,
         """
@@ -152,6 +152,8 @@ async def open_teams(
          where c.cell = $1 and c.market = $3 and c.state <> 'draft' and t.closes_at > $4
            and exists (select from social.team_offer o where o.cell = c.cell
                           and o.campaign_id = c.id and o.offer_id = any($2::uuid[]))
+           and exists (select from social.team_member l where l.cell = t.cell and l.team_id = t.id
+                          and l.is_leader and l.offer_id = any($2::uuid[]))
            and b.posted - b.held > 0
          order by b.posted - b.held, t.closes_at, t.id limit $5
         """,

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import Refusal
+from pinwheel.trade import promotions
 
 Grant = Callable[[Tx, uuid.UUID, uuid.UUID, uuid.UUID], Awaitable[None]]
 
@@ -18,6 +20,17 @@ class LeaderRewards(msgspec.Struct, frozen=True):
     pending."""
 
     grant: Grant
+
+
+async def grant_coupon(
+    tx: Tx, coupon_id: uuid.UUID, person_id: uuid.UUID, team_id: uuid.UUID
+) -> None:
+    """A coupon of the promotion ``coupon_id`` for leading a team, once for each team. Of one that
+    has ended nobody gets any: the refusal is raised, and the job tells a person in the end."""
+    grant = promotions.Grant(person_id=person_id, promotion_id=coupon_id, key=f"team:{team_id}")
+    [answer] = await promotions.grant(tx, [grant])
+    if isinstance(answer, Refusal):
+        raise answer
 
 
 class _Due(msgspec.Struct, frozen=True):
