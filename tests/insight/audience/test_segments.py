@@ -286,3 +286,18 @@ async def test_why_somebody_is_in(town: Town) -> None:
         ("rule.of[1]", "1", False),
     ]
     assert "净支付额" in why.parts[1].asks.zh
+
+
+async def test_what_was_counted_goes_with_the_consent(town: Town) -> None:
+    looked = {"if": "did", "event": "product_viewed", "days": 7, "op": ">=", "value": 2}
+    segment = await town.segment(looked)
+    anna = await town.person()
+    async with town.db.transaction() as tx:
+        await audience.note_activity(tx, [(anna, "product_viewed", world.MONDAY.date(), 2)])
+    await town.look_again()
+    assert await town.inside(segment) == {anna}
+    async with town.db.transaction() as tx:
+        await identity.record_consent(tx, anna, "analytics", "web", False, {"where": "test"})
+    await town.look_again()
+    assert await town.inside(segment) == set()
+    assert (await town.rows("activity"))["activity"] == []

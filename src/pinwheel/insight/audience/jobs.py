@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from pinwheel.ground.identity import GuestsForgotten, PersonErased
-from pinwheel.insight.audience import rfm, valuing, walking
+from pinwheel.ground.identity import ConsentChanged, GuestsForgotten, PersonErased
+from pinwheel.insight.audience import counting, rfm, valuing, walking
 from pinwheel.insight.audience.model import FIRST, SegmentSaved, ValueDue
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.events import Event, after, during, every, outside
@@ -27,6 +27,24 @@ async def follow(tx: Tx) -> None:
     for _ in range(ROUNDS):
         if await walking.follow(tx) < walking.FACTS_AT_ONCE:
             return
+
+
+@every(seconds=5)
+async def count_events(tx: Tx) -> None:
+    await counting.count_events(tx)
+
+
+@every(seconds=86_400)
+async def forget_old_activity(tx: Tx) -> None:
+    await counting.forget_old_activity(tx)
+
+
+@during(ConsentChanged)
+async def forget_withdrawn(tx: Tx, events: Sequence[ConsentChanged]) -> None:
+    """Whoever withdraws from being counted is not counted any more, from this transaction on."""
+    gone = [e.person_id for e in events if e.purpose == "analytics" and not e.is_granted]
+    if gone:
+        await counting.forget_activity(tx, gone)
 
 
 @every(seconds=5)

@@ -127,7 +127,7 @@ class Prefers(Asked, frozen=True, tag="prefers"):
 
 class Did(Asked, frozen=True, tag="did"):
     event: Annotated[str, Meta(min_length=1, max_length=80)]
-    days: Days
+    days: Annotated[int, Meta(ge=1, le=400)]
     op: Op = ">="
     value: Number = 1
 
