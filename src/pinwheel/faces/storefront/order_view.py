@@ -40,6 +40,8 @@ def country_name(code: str, language: str) -> str:
 
 def state_of(call: Call, order: orders.Order) -> tuple[str, str]:
     label, tone = STATES.get(order.state, (order.state, "info"))
+    if order.state == "placed" and order.waits_for == "team":
+        label, tone = "Waiting for its team", "warn"
     return call.say(label), tone
 
 
