@@ -36,6 +36,27 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "whoever is erased is counted again by a late fact",
+        "insight/audience/facts.py",
+        "and o.person_id = any($2::uuid[]) and e.person_id is null\n",
+        "and o.person_id = any($2::uuid[])\n",
+        ("tests/insight/audience/test_segments.py",),
+    ),
+    Bug(
+        "an edited rule does not stop the old walk",
+        "insight/audience/walking.py",
+        "    if segment is None or segment.version != version:\n",
+        "    if segment is None:\n",
+        ("tests/insight/audience/test_segments.py",),
+    ),
+    Bug(
+        "time is looked at a day late",
+        "insight/audience/language.py",
+        "dt.timedelta(days=n) + second for b in known.buys",
+        "dt.timedelta(days=n + 1) + second for b in known.buys",
+        ("tests/insight/audience/test_segments.py",),
+    ),
+    Bug(
         "missing lock on balances",
         "ground/ledger/locking.py",
         "           order by account_id for update\n",
