@@ -21,7 +21,8 @@ class Rule:
     """One active promotion, ready to be asked."""
 
     __slots__ = (
-        *("brands", "categories", "codes_needed", "currency", "ends_at", "hours", "id", "is_deal"),
+        *("brands", "categories", "codes_needed", "currency", "ends_at", "has_exclusions", "hours"),
+        *("id", "is_deal"),
         *("level", "limits", "markets", "name", "not_brands", "not_categories", "not_offers"),
         *("not_products", "not_sellers", "offers", "products", "sellers", "starts_at", "terms"),
         *("zone",),
@@ -48,6 +49,14 @@ class Rule:
         )
         self.not_sellers, self.not_brands = frozenset(scope.not_sellers), _lower(scope.not_brands)
         self.not_categories = _spread(scope.not_categories, below)
+
+        self.has_exclusions = bool(
+            self.not_offers
+            or self.not_products
+            or self.not_categories
+            or self.not_sellers
+            or self.not_brands
+        )
 
     def excludes(self, line: DraftLine) -> bool:
         return (
@@ -113,7 +122,7 @@ class Book:
 
     def matching(self, lines: Sequence[DraftLine]) -> dict[uuid.UUID, list[int]]:
         """Which lines each rule is for."""
-        found: dict[uuid.UUID, list[int]] = {}
+        found: dict[Rule, list[int]] = {}
         named = self.named
         for position, line in enumerate(lines):
             buckets = [self.everything] if self.everything else []
@@ -129,13 +138,13 @@ class Book:
                     buckets.append(bucket)
             for bucket in buckets:
                 for rule in bucket:
-                    mine = found.get(rule.id)
-                    if (mine is None or mine[-1] != position) and not rule.excludes(line):
-                        if mine is None:
-                            found[rule.id] = [position]
-                        else:
-                            mine.append(position)
-        return found
+                    mine = found.get(rule)
+                    if mine is None:
+                        if not (rule.has_exclusions and rule.excludes(line)):
+                            found[rule] = [position]
+                    elif mine[-1] != position and not (rule.has_exclusions and rule.excludes(line)):
+                        mine.append(position)
+        return {rule.id: positions for rule, positions in found.items()}
 
 
 def _names(rule: Rule) -> list[tuple[str, object]]:

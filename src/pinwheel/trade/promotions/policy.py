@@ -130,10 +130,13 @@ def _order_round(goods: Sequence[Goods], competing: Sequence[Running]) -> list[A
 
 def _line_round(goods: Sequence[Goods], competing: Sequence[Running]) -> list[Applied]:
     chosen = divide(goods, competing)
+    mine: dict[uuid.UUID, list[int]] = {}
+    for position in sorted(chosen):
+        mine.setdefault(chosen[position].id, []).append(position)
     found = []
     for running in competing:
-        mine = [p for p in running.positions if chosen.get(p) is running]
-        one = _applied(goods, running, mine)
+        positions = mine.get(running.id)
+        one = _applied(goods, running, positions) if positions else None
         if one is not None:
             found.append(one)
     return found
