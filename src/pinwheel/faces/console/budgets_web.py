@@ -29,7 +29,7 @@ class Tree(msgspec.Struct, frozen=True):
     """Every budget with its depth, parents before their children; what waits for somebody."""
 
     budgets: list[tuple[int, Budget]]
-    waiting: list[Funding]
+    requests: list[Funding]
 
 
 @get("/console/budgets", scope=SCOPE)

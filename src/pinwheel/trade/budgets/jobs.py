@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
+from pinwheel.ground.identity import PersonErased
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.kernel.events import every
+from pinwheel.kernel.events import during, every
 from pinwheel.trade.budgets.funding import close, fund
 from pinwheel.trade.budgets.model import BudgetRanLow
 
@@ -81,3 +83,15 @@ async def end(tx: Tx) -> None:
     )
     for budget_id in due:
         await close(tx, budget_id, "its time is over")
+
+
+@during(PersonErased)
+async def forget_owners(tx: Tx, events: Sequence[PersonErased]) -> None:
+    """A budget whose owner is erased has none."""
+    await tx.run(
+        """
+        update budgets.budget set owner_id = null where cell = $1 and owner_id = any($2::uuid[])
+        """,
+        tx.cell,
+        [event.person_id for event in events],
+    )
