@@ -16,12 +16,14 @@ from pinwheel.kernel.listing import Page, after, page
 VIEWS = ("to_send", "late", "unsourced", "unpaid", "on_way", "delivered", "cancelled")
 
 STATE_OF = {
+    "to_send": "placed",
+    "unsourced": "placed",
     "unpaid": "pending_payment",
     "on_way": "shipped",
     "delivered": "delivered",
     "cancelled": "cancelled",
 }
-"""The views that are one state of an order."""
+"""The views that look at one state of an order."""
 
 
 class InboxLine(msgspec.Struct, frozen=True):
@@ -92,8 +94,8 @@ async def inbox(
     limit: int = 50,
 ) -> Page[InboxLine]:
     """Orders, the newest first. ``view``: one of ``VIEWS``; ``to_send`` is paid, no longer to be
-    undone, with pieces left; ``unsourced``: its node has closed. ``number``: the beginning of one;
-    ``days``: placed from, and before. 1 statement."""
+    undone, with pieces left; ``unsourced``: its node has closed. ``number``: how it begins; ``days``:
+    placed from, and before. 1 statement."""
     before = after(cursor, uuid.UUID)
     rows = await tx.rows(
         InboxLine,
@@ -110,12 +112,12 @@ async def inbox(
                   coalesce(sum(quantity - cancelled - shipped), 0)::bigint as open_units,
                   coalesce((array_agg(title order by line))[1], '{}') as first_title
              from orders.line l where l.cell = o.cell and l.order_id = o.id) l
-         where o.cell = $1 and ($4::uuid is null or o.id < $4) and ($6::uuid is null or o.person_id = $6)
+         where o.cell = $1 and ($4::uuid is null or o.id < $4)
+           and ($6::uuid is null or o.person_id = $6)
            and ($11::text is null or o.state = $11) and case $3::text
-                 when 'to_send' then o.state = 'placed' and o.waits_for is null
-                   and coalesce(o.held_until <= $2, true)
+                 when 'to_send' then o.waits_for is null and coalesce(o.held_until <= $2, true)
                  when 'late' then o.state in ('placed', 'shipped') and o.promised_at < $2
-                 when 'unsourced' then o.state = 'placed' and exists (
+                 when 'unsourced' then exists (
                    select from orders.line u
                      join inventory.v_atp a using (cell, variant_id, seller_id, node)
                     where u.cell = o.cell and u.order_id = o.id and not a.is_open
