@@ -94,8 +94,8 @@ async def inbox(
     limit: int = 50,
 ) -> Page[InboxLine]:
     """Orders, the newest first. ``view``: one of ``VIEWS``; ``to_send`` is paid, no longer to be
-    undone, with pieces left; ``unsourced``: its node has closed. ``number``: how it begins; ``days``:
-    placed from, and before. 1 statement."""
+    undone, with pieces left; ``unsourced``: its node has closed. ``number``: its beginning;
+    ``days``: placed from, and before. 1 statement."""
     before = after(cursor, uuid.UUID)
     rows = await tx.rows(
         InboxLine,
