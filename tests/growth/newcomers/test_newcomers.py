@@ -392,3 +392,22 @@ async def test_who_pays_too_late_gets_the_money_back(
     async with pond.db.reading() as tx:
         assert (await orders.order(tx, order_id=late.order_id)).order.state == "cancelled"
     assert await pond.left(pond.cheap) == 99
+
+
+async def test_a_flat_mate_who_asked_gets_the_offer(pond: Pond, worker: Worker) -> None:
+    """Refused for somebody else's order at this address; a person looked and allowed it, once."""
+    home = {"street": "Flat 4, 12 Oak Road"}
+    first = pond.draft(await pond.person(), claims=[], **home)
+    assert isinstance(await pond.buy(first), Bought)
+    await worker.drain()
+    mate = await pond.person()
+    assert isinstance(await pond.buy(pond.draft(mate, **home)), newcomers.NotNew)
+    async with pond.db.transaction(actor="buyer") as tx:
+        asked = await newcomers.ask_again(tx, mate, "We share the flat.")
+    async with pond.db.transaction(actor="operator:test") as tx:
+        await trust.answer(tx, asked.id, True, "You are right.")
+    assert isinstance(await pond.buy(pond.draft(mate, **home)), Bought)
+    await worker.drain()
+    again = await pond.buy(pond.draft(mate, **home))
+    assert isinstance(again, newcomers.NotNew)
+    assert await pond.broken() == []

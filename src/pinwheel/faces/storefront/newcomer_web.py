@@ -277,9 +277,10 @@ async def _appeals(call: Call, tx: Tx) -> dict[str, Any]:
     person_id = call.caller.person_id
     assert person_id is not None
     refused = await trust.verdicts(tx, view="all", person_id=person_id, limit=20)
+    is_old = person_id in await newcomers.not_new(tx, [person_id])
     return {
         "appeals": await trust.appeals_of(tx, person_id),
-        "can_appeal": any(v.stands != "allow" and not v.appeal_due for v in refused.items),
+        "can_appeal": is_old or any(v.stands != "allow" for v in refused.items),
         "days": trust.APPEAL_DAYS,
         "title": call.say("Ask us to look again"),
         "robots": "noindex",
@@ -302,7 +303,7 @@ async def make_appeal(
         if not data.words.strip():
             raise NothingSaid()
         async with db.transaction(actor=call.caller.actor) as tx:
-            await trust.appeal(tx, person_id, data.words.strip())
+            await newcomers.ask_again(tx, person_id, data.words.strip())
     except Refusal as refusal:
         if not call.wants_page:
             raise

@@ -12,7 +12,16 @@ turn out to be one; every refusal has a reason; erasing an account frees no use.
 """
 
 from pinwheel.ground.trust.clusters import hear, join, separate, silence
-from pinwheel.ground.trust.judging import Trial, again, dry_run, judge, rules_of, set_rule
+from pinwheel.ground.trust.judging import (
+    Trial,
+    again,
+    dry_run,
+    judge,
+    pardoned,
+    refuse,
+    rules_of,
+    set_rule,
+)
 from pinwheel.ground.trust.model import (
     APPEAL_DAYS,
     KINDS,
@@ -115,7 +124,9 @@ __all__ = [
     "marked",
     "note",
     "open_appeals",
+    "pardoned",
     "path",
+    "refuse",
     "rules_of",
     "same_identity",
     "seen_address",

@@ -41,6 +41,42 @@ async def rules_of(tx: Tx) -> list[Rule]:
     )
 
 
+async def refuse(tx: Tx, found: Sequence[tuple[uuid.UUID, Why]]) -> None:
+    """Whoever asked for verdicts refuses some of them for a reason of their own: kept with it, so
+    that it can be appealed against. 1 statement."""
+    if not found:
+        return
+    await tx.run(
+        """
+        update trust.verdict v
+           set decision = 'deny', stands = 'deny', score = 1,
+               reasons = jsonb_build_array(n.reason::jsonb) || v.reasons
+          from unnest($2::uuid[], $3::text[]) as n(id, reason)
+         where v.cell = $1 and v.id = any($2::uuid[]) and v.id = n.id and v.decided_by is null
+        """,
+        tx.cell,
+        [verdict_id for verdict_id, _ in found],
+        [msgspec.json.encode(why).decode() for _, why in found],
+    )
+
+
+async def pardoned(tx: Tx, rule: str, person_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """For whom a person has set this rule aside, in the last 180 days. 1 statement."""
+    found = await tx.values(
+        """
+        select distinct v.person_id from trust.verdict v
+         where v.cell = $1 and v.person_id = any($2::uuid[]) and v.stands = 'allow'
+           and v.decided_at > $3
+           and v.reasons @> jsonb_build_array(jsonb_build_object('rule', $4::text))
+        """,
+        tx.cell,
+        list(person_ids),
+        tx.later_than(-180 * 86_400),
+        rule,
+    )
+    return set(found)
+
+
 async def set_rule(
     tx: Tx, code: str, *, is_on: bool, weight: float, limits: dict[str, float]
 ) -> Rule:

@@ -11,6 +11,7 @@ again; a refusal accuses nobody and says what to do.
 """
 
 from pinwheel.growth.newcomers.actions import (
+    ask_again,
     call_back,
     open_pool,
     put_up,
@@ -64,6 +65,7 @@ __all__ = [
     "PayBack",
     "Pool",
     "PoolOffer",
+    "ask_again",
     "call_back",
     "export",
     "goods_of",

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.ground import ledger
+from pinwheel.ground import ledger, trust
+from pinwheel.growth.newcomers import queries
 from pinwheel.growth.newcomers.model import (
+    CLAIM,
+    FIRST_ORDER,
     NewcomerCalledBack,
     NewcomerWon,
     NewOffer,
@@ -153,14 +156,14 @@ async def settle_won(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
         select w.order_id, w.person_id, w.pool_id, w.offer_id, w.subsidy_minor, w.currency,
                exists (select from ledger.v_hold h
                         where h.cell = w.cell and h.document_id = w.order_id and h.state = 'open'
-                          and starts_with(h.key, $3::text || w.pool_id)) as is_held
+                          and h.key = $3::text || w.newcomer_offer_id) as is_held
           from newcomers.win w
          where w.cell = $1 and w.order_id = any($2::uuid[]) and w.state in ('held', 'given_back')
          order by w.order_id for update
         """,
         tx.cell,
         list(order_ids),
-        "newcomer:",
+        "newcomer-left:",
     )
     won = [w for w in found if w.is_held]
     await _end(tx, [w.order_id for w in won], "won")
@@ -340,6 +343,17 @@ async def write_wins(tx: Tx, wins: Sequence[Win]) -> None:
         [w.price_minor for w in wins],
         [w.subsidy_minor for w in wins],
     )
+
+
+async def ask_again(tx: Tx, person_id: uuid.UUID, words: str) -> trust.Appeal:
+    """Somebody who was told that they are not new asks a person to look at it, also when they have
+    only seen the price and not ordered. Refuses what ``trust.appeal`` refuses."""
+    open_ones = await trust.verdicts(tx, view="all", person_id=person_id, limit=50)
+    is_refused = any(v.stands != "allow" for v in open_ones.items)
+    if not is_refused and person_id in await queries.not_new(tx, [person_id]):
+        [verdict] = await trust.judge(tx, [trust.Act(kind=CLAIM, person_id=person_id)])
+        await trust.refuse(tx, [(verdict.id, FIRST_ORDER)])
+    return await trust.appeal(tx, person_id, words)
 
 
 async def forget(tx: Tx, person_ids: Sequence[uuid.UUID]) -> None:

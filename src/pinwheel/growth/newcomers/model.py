@@ -11,12 +11,19 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from pinwheel.ground import ledger
+from pinwheel.ground import ledger, trust
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Event
 
 CLAIM = "newcomer"
 BOUGHT = "bought"
+FIRST_ORDER = trust.Why(
+    "first_order",
+    1.0,
+    "This price is for a first order, and this person or home had one before.",
+    "此价格仅限首单，该用户或同一住址此前已有订单。",
+)
+"""Why a newcomer offer is refused; what somebody may have looked at again."""
 Z90 = 1.645
 LEAST_PEOPLE = 5
 Words = Annotated[str, Meta(min_length=1, max_length=120)]

@@ -10,6 +10,7 @@ import msgspec
 from pinwheel.ground import trust
 from pinwheel.growth.newcomers.model import (
     BOUGHT,
+    FIRST_ORDER,
     Contribution,
     PayBack,
     Pool,
@@ -108,6 +109,24 @@ async def not_new(tx: Tx, person_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         )
     )
     return found | {k.person_id for k in kin if k.near_id in bought}
+
+
+async def set_aside(tx: Tx, person_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Whose refusal a person took back and who, under this very account, has ordered nothing yet:
+    they have their first order, whatever others of their device or home had. 2 statements."""
+    found = await trust.pardoned(tx, FIRST_ORDER.rule, person_ids)
+    if not found:
+        return found
+    ordered = await tx.values(
+        """
+        select distinct person_id from orders.v_line
+         where cell = $1 and person_id = any($2::uuid[])
+           and state in ('pending_payment', 'placed', 'shipped', 'delivered')
+        """,
+        tx.cell,
+        sorted(found),
+    )
+    return found - set(ordered)
 
 
 async def had(tx: Tx, person_id: uuid.UUID, pool_id: uuid.UUID) -> int:

@@ -16,6 +16,7 @@ from pinwheel.growth.newcomers.actions import Win
 from pinwheel.growth.newcomers.jobs import note_device
 from pinwheel.growth.newcomers.model import (
     CLAIM,
+    FIRST_ORDER,
     DeviceSeen,
     NewcomerGone,
     NewcomerLooksAgain,
@@ -39,6 +40,8 @@ class Loaded(msgspec.Struct):
     offers: Mapping[uuid.UUID, PoolOffer]
     not_new: set[uuid.UUID]
     looks: set[uuid.UUID]  # drafts that a person has to look at first
+    set_aside: set[uuid.UUID]  # people for whom a person has set the rule aside
+    verdicts: dict[uuid.UUID, uuid.UUID] = {}  # by draft
     wins: dict[uuid.UUID, Win] = {}
     placing: bool = False
 
@@ -59,8 +62,12 @@ class NewcomerStage:
         if placing:
             await _note(tx, claiming)
             await trust.keep_still(tx)
-        looks = await _judged(tx, claiming) if placing else set[uuid.UUID]()
-        return Loaded(found, await queries.not_new(tx, people), looks, {}, placing)
+        old = await queries.not_new(tx, people)
+        aside = await queries.set_aside(tx, people)
+        loaded = Loaded(found, old - aside, set(), aside, placing=placing)
+        if placing:
+            await _judge(tx, loaded, claiming)
+        return loaded
 
     def decide(self, loaded: Any, draft: Draft) -> None:
         claims = _claims(draft)
@@ -107,6 +114,7 @@ class NewcomerStage:
                 draft.refusal = NewcomerGone()
         asking = [(d, w) for d, w in mine if d.refusal is None]
         offers = loaded.offers
+        asking = [(d, w) for d, w in asking if w.person_id not in loaded.set_aside]
         uses = await trust.take(
             tx,
             [
@@ -125,7 +133,9 @@ class NewcomerStage:
         for (draft, _), use in zip(asking, uses, strict=True):
             if not isinstance(use, ledger.Held):
                 draft.refusal = use
-        await actions.write_wins(tx, [win for draft, win in asking if draft.refusal is None])
+        refused = [d for d, _ in asking if d.refusal is not None]
+        await trust.refuse(tx, [(loaded.verdicts[d.id], FIRST_ORDER) for d in refused])
+        await actions.write_wins(tx, [win for draft, win in mine if draft.refusal is None])
 
 
 def _claims(draft: Draft) -> list[uuid.UUID]:
@@ -182,11 +192,19 @@ async def _note(tx: Tx, drafts: Sequence[Draft]) -> None:
     )
 
 
-async def _judged(tx: Tx, drafts: Sequence[Draft]) -> set[uuid.UUID]:
+async def _judge(tx: Tx, loaded: Loaded, drafts: Sequence[Draft]) -> None:
+    """A verdict for each draft; who is not new is refused with that reason, so that it can be
+    looked at again."""
     acting = [(d, d.person_id) for d in drafts if d.person_id is not None]
     acts = [Act(kind=CLAIM, person_id=p, document_id=d.id) for d, p in acting]
     verdicts = await trust.judge(tx, acts)
-    return {d.id for (d, _), v in zip(acting, verdicts, strict=True) if v.decision != "allow"}
+    for (draft, person), verdict in zip(acting, verdicts, strict=True):
+        loaded.verdicts[draft.id] = verdict.id
+        if verdict.decision != "allow" and person not in loaded.not_new:
+            loaded.looks.add(draft.id)
+    await trust.refuse(
+        tx, [(loaded.verdicts[d.id], FIRST_ORDER) for d, p in acting if p in loaded.not_new]
+    )
 
 
 def _tell_devices(tx: Tx, drafts: Sequence[Draft]) -> None:
