@@ -100,3 +100,20 @@ async def test_a_deal_is_sold_and_waited_for(shop: Storefront) -> None:
     assert "How reductions go together" in (await second.get("/help/promotions")).text
     async with shop.db.transaction() as tx:
         await promotions.stop(tx, deal)
+
+
+async def test_the_price_box_says_what_the_cart_will_say(shop: Storefront) -> None:
+    browser = shop.browser()
+    offer = await put_something(shop, browser, nth=4)
+    bare = await browser.get(f"/deals/of/{offer}")
+    assert "No reduction for this" in bare.text
+    terms = promotions.Terms(
+        kind=promotions.AmountOff(50),
+        scope=promotions.Scope(offers=[UUID(offer)]),
+        conditions=GBP,
+    )
+    spring = await promote(shop, terms)
+    assert "Spring: −£0.50" in text_of((await browser.get(f"/deals/of/{offer}")).text)
+    assert "−£0.50" in text_of((await browser.get("/cart")).text)
+    async with shop.db.transaction() as tx:
+        await promotions.stop(tx, spring)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from pinwheel.faces.storefront.basket_web import reductions_of
 from pinwheel.faces.storefront.deal_goods import DealGoods, deal_goods
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.showing import first_picture, options_text
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.trade import orders, promotions
 from pinwheel.trade.promotions import Deal, Goods, Place, Running
 
 PAGE = "storefront/deals.html"
-DRAWN = "storefront/promotion_rules.html"
+RULES = "storefront/promotion_rules.html"
+BOX, BOX_PART = "storefront/price_box.html", "storefront/_price_box.html"
 
 
 @get("/deals")
@@ -89,6 +92,40 @@ def deal_price(deal: Deal, goods: DealGoods) -> int:
     return one.left
 
 
+@get("/deals/of/{offer_id:uuid}")
+async def of_offer(call: Call, tx: Tx, offer_id: UUID) -> Answer[dict[str, Any]]:
+    """What one piece of an offer would cost in the cart, and what is nearly reached: the quote of
+    it, so that the product's page and the cart can't differ."""
+    market = market_of(call, await frame_of(call.db))
+    draft = orders.Draft(
+        id=tx.new_id(),
+        items=[orders.Item(offer_id, 1)],
+        market=market.code,
+        country=market.countries[0] if market.countries else "",
+        person_id=call.caller.person_id,
+    )
+    [quote] = await tx.db.given[orders.Buying].checkout.quote(tx, [draft])
+    if isinstance(quote, Refusal):
+        return Answer({"reductions": [], "near": []}, page=BOX, part=BOX_PART)
+    chinese = call.language == "zh-CN"
+    return Answer(
+        {
+            "reductions": reductions_of(call, quote) if quote.discount_minor else [],
+            "near": [
+                h.zh if chinese else h.en
+                for h in quote.hints
+                if h.kind == "near" and h.source_id is not None
+            ],
+            "price_minor": quote.goods_minor - quote.discount_minor,
+            "currency": quote.currency,
+            "title": call.say("Reduced in the cart"),
+            "robots": "noindex",
+        },
+        page=BOX,
+        part=BOX_PART,
+    )
+
+
 @post("/deals/{promotion_id:uuid}/wait")
 async def wait(call: Call, tx: Tx, promotion_id: UUID) -> See[None]:
     """Wait for a deal that is taken."""
@@ -124,5 +161,5 @@ async def rules(call: Call) -> Answer[dict[str, Any]]:
             "policy": [said(words, call.language) for words in promotions.POLICY],
             "title": call.say("How reductions go together"),
         },
-        page=DRAWN,
+        page=RULES,
     )

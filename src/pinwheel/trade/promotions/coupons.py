@@ -28,6 +28,7 @@ from pinwheel.trade.promotions.refusals import (
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 MOST_CODES = 100_000
+MOST_WITH_CART = 10
 GUESSES = rate.Limit(burst=10, seconds_each=60)
 """Unknown codes that one visitor may type: ten at once, then one a minute. A code has 60 random
 bits: with a million codes out, that finds one in about two thousand centuries of guessing."""
@@ -282,6 +283,9 @@ async def enter(tx: Tx, person_id: uuid.UUID, code: str, sight: orders.CartSight
     """Put a code beside what lies with the person's cart (``sight``: the cart as it stands, quoted
     with the code). A code that can't work is refused and not kept; one that only wants more to be
     spent is kept, and the quote says how much."""
+    if len(sight.coupons) >= MOST_WITH_CART:
+        why = f"no more than {MOST_WITH_CART} with one cart; take one out first"
+        raise PromotionUnsound("code", why, f"每个购物车最多 {MOST_WITH_CART} 个，请先移除一个")
     quote = sight.quote
     hint = next((h for h in quote.hints if h.code == code), None) if quote is not None else None
     if hint is not None and not hint.missing_minor:

@@ -35,7 +35,8 @@ async def join(tx: Tx, joined: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> None:
 
 
 async def forget(tx: Tx, person_ids: Sequence[uuid.UUID]) -> None:
-    """Coupons and places go; uses stay nameless in the books. 1 statement."""
+    """Coupons and places go; uses stay nameless in the books. A turn that runs ends now, nameless
+    too, and its piece goes on. 1 statement."""
     await tx.run(
         """
         with coupon as (
@@ -43,9 +44,13 @@ async def forget(tx: Tx, person_ids: Sequence[uuid.UUID]) -> None:
         ), place as (
           delete from promotions.waiting
            where cell = $1 and person_id = any($2::uuid[]) and state <> 'called'
+        ), turn as (
+          update promotions.waiting set person_id = id, until = $3
+           where cell = $1 and person_id = any($2::uuid[]) and state = 'called'
         )
         update promotions.use set person_id = null where cell = $1 and person_id = any($2::uuid[])
         """,
         tx.cell,
         list(person_ids),
+        tx.now,
     )
