@@ -105,6 +105,7 @@ async def test_a_programme_says_that_nobody_measured_it(desk: Desk) -> None:
     await operator.post(f"{here}/goods", {"rows": "T-0,8.00,Elsewhere,9.50\nT-0,8.00,Dear,12.00"})
     await operator.post(f"{here}/state", {"to": "start"})
     person = desk.people["operator"]
+    desk.shop.buying = desk.db.given[orders.Buying]  # with the stages of the whole house
     bought = await desk.bought((0, 1), person_id=person)
     await desk.worker().drain()
     page = (await operator.get(here)).text
