@@ -358,11 +358,18 @@ BUGS = (
         ("tests/growth/newcomers/test_newcomers.py",),
     ),
     Bug(
-        "a no is not looked at once more before the words leave",
-        "ground/messages/delivering.py",
-        "        elif one.free_at is not None:\n",
-        "            verdicts.pop()\n            go.append(one.id)\n        elif one.free_at is not None:\n",
+        "asking for letters is taken for a yes",
+        "ground/messages/actions.py",
+        "    return None if standing.subscribed_at is not None else NotSubscribed()\n",
+        "    return None\n",
         ("tests/ground/messages/test_consent.py",),
+    ),
+    Bug(
+        "the first quiet hour is not quiet",
+        "ground/messages/model.py",
+        "local.hour >= rules.quiet_from,",
+        "local.hour > rules.quiet_from,",
+        ("tests/ground/messages/test_delivering.py",),
     ),
     Bug(
         "a silent carrier's marketing letter is sent again",
