@@ -121,6 +121,8 @@ async def preview(
         found = await _known(tx, promotion_id)
         try:
             new = data.new(await offers_of_skus(tx, data.wanted_skus()), None)
+            if not new.name:  # it may be given later
+                new = msgspec.structs.replace(new, name={"en": call.say("New promotion")})
             currency = data.currency or _first_currency(await pricing.markets(tx))
             tried = await promotions.dry_run(tx, new, currency=currency, days=DAYS)
         except Refusal as refusal:
