@@ -69,7 +69,7 @@ async def run(stand: Stand, *, seconds: float = 8.0) -> Report:
         before = _cpu(stand, web.pid, work.pid)
         told = await _send(settings, token, now, seconds)
         cpu = _cpu(stand, web.pid, work.pid) - before
-        at_once, caught_up = await _caught_up(db)
+        caught = await _caught_up(db)
         again = await _copy(db, now, seconds / 2)
         proved = await _prove(db)
     finally:
@@ -78,7 +78,20 @@ async def run(stand: Stand, *, seconds: float = 8.0) -> Report:
             await process.wait()
         await db.close()
         shutil.rmtree(folder, ignore_errors=True)
-    rate, copy_rate = told.accepted / told.seconds, max(copied, again)
+    shown_at_once, caught_up = caught
+    return _report(told, max(copied, again), cpu, shown_at_once, caught_up, proved, version)
+
+
+def _report(
+    told: Sent,
+    copy_rate: float,
+    cpu: float,
+    at_once: int,
+    caught_up: float,
+    proved: dict[str, Any],
+    version: str,
+) -> Report:
+    rate = told.accepted / told.seconds
     lost = told.accepted - proved["shown"]
     sound = lost == 0 and not proved["broken_promises"] and set(told.by_status) == {"202"}
     return Report(

@@ -42,7 +42,31 @@ async def book(tx: Tx, order_ids: Iterable[uuid.UUID]) -> int:
     documents = sorted(set(order_ids))
     if not documents:
         return 0
-    moved = await tx.rows(
+    booked = await _write(tx, await _moved(tx, documents))
+    await record(
+        tx,
+        [
+            ServerEvent(
+                name=EVENT,
+                event_id=b.event_id,
+                person_id=b.person_id,
+                properties={
+                    "order_id": b.document_id,
+                    "journal_id": b.journal_id,
+                    "kind": b.kind,
+                    "amount_minor": b.amount_minor,
+                    "currency": b.currency,
+                },
+            )
+            for b in booked
+        ],
+    )
+    return len(booked)
+
+
+async def _moved(tx: Tx, documents: list[uuid.UUID]) -> list[_Net]:
+    """What each journal of these orders moved on each account of income and tax."""
+    return await tx.rows(
         _Net,
         """
         select m.journal_id, m.account, m.document_id, m.unit as currency,
@@ -61,9 +85,11 @@ async def book(tx: Tx, order_ids: Iterable[uuid.UUID]) -> int:
         tx.cell,
         documents,
     )
-    if not moved:
-        return 0
-    booked = await tx.rows(
+
+
+async def _write(tx: Tx, moved: list[_Net]) -> list[_Booked]:
+    """What was not written before."""
+    return await tx.rows(
         _Booked,
         """
         insert into tracking.revenue (cell, journal_id, account, kind, document_id, person_id,
@@ -92,22 +118,3 @@ async def book(tx: Tx, order_ids: Iterable[uuid.UUID]) -> int:
         [m.posted_at for m in moved],
         [tx.new_id() for _ in moved],
     )
-    await record(
-        tx,
-        [
-            ServerEvent(
-                name=EVENT,
-                event_id=b.event_id,
-                person_id=b.person_id,
-                properties={
-                    "order_id": b.document_id,
-                    "journal_id": b.journal_id,
-                    "kind": b.kind,
-                    "amount_minor": b.amount_minor,
-                    "currency": b.currency,
-                },
-            )
-            for b in booked
-        ],
-    )
-    return len(booked)

@@ -49,8 +49,19 @@ async def unpack(tx: Tx, *, most: int = EVENTS_A_STEP) -> int:
         return 0
     for week in sorted({_monday(row.received_at) for row in chosen}):
         await tx.run("select tracking.open_week($1)", week)
-    await _move(tx, [row.id for row in chosen], before)
-    await tx.run("update tracking.feed set position = $2 where cell = $1", tx.cell, before + events)
+    ids, until = [row.id for row in chosen], before + events
+    left = await _move(tx, ids, before)
+    await _note_visitors(tx, before, until)
+    await _count(tx, before, until, left)
+    await tx.run(
+        """
+        with gone as (delete from tracking.inbox where cell = $1 and id = any($3::uuid[]))
+        update tracking.feed set position = $2 where cell = $1
+        """,
+        tx.cell,
+        until,
+        ids,
+    )
     return events
 
 
@@ -59,22 +70,25 @@ def _monday(at: dt.datetime) -> dt.datetime:
     return day - dt.timedelta(days=day.weekday())
 
 
-async def _move(tx: Tx, ids: list[uuid.UUID], position: int) -> None:
-    """The whole step in one statement. Who is told apart once for each visitor, session and person
-    of the step, not for each event. A second copy within the week is refused by the week's own
-    index, one of the weeks before is looked for there."""
-    await tx.run(
+class _Left(msgspec.Struct, frozen=True):
+    """What became of the events of one name in one minute, beside those that are shown now."""
+
+    minute_at: dt.datetime
+    name: str
+    events: int
+    withheld: int
+
+
+async def _move(tx: Tx, ids: list[uuid.UUID], position: int) -> list[_Left]:
+    """Insert what may be shown. Who is told apart once for each visitor, session and person of the
+    step, not for each event. A second copy within the week is refused by the week's own index, one
+    of the weeks before is looked for there."""
+    return await tx.rows(
+        _Left,
         """
-        with taken as (
-          delete from tracking.inbox where cell = $1 and id = any($2::uuid[]) returning *
-        ), raw as materialized (
-          select i.received_at, i.source, e.*, row_number() over (order by i.id, e.n) as place
-            from taken i
-            cross join lateral unnest(i.event_ids, i.names, i.versions, i.occurred_ats,
-                   i.visitor_ids, i.person_ids, i.session_ids, i.bot_reasons, i.purposes,
-                   i.properties, i.contexts) with ordinality
-                   as e(event_id, name, version, occurred_at, visitor_id, person_id, session_id,
-                        bot_reason, purpose, properties, context, n)
+        with raw as materialized (
+          select w.*, row_number() over (order by w.inbox_id, w.n) as place
+            from tracking.waiting w where w.cell = $1 and w.inbox_id = any($2::uuid[])
         ), visitor as materialized (
           select g.visitor_id, c.withdrawn_at,
                  case when v.is_bot then v.bot_reason
@@ -88,70 +102,87 @@ async def _move(tx: Tx, ids: list[uuid.UUID], position: int) -> None:
         ), person as materialized (
           select g.person_id, c.withdrawn_at
             from (select distinct person_id from raw where person_id is not null) g
-            join tracking.consent c
-              on c.cell = $1 and c.subject = 'person:' || g.person_id::text
-             and c.withdrawn_at is not null
+            join tracking.consent c on c.cell = $1 and c.subject = 'person:' || g.person_id::text
         ), suspect as materialized (
           select s.session_id, s.reason
             from (select distinct session_id from raw where session_id <> '') g
             join tracking.suspect s
               on s.cell = $1 and s.session_id = g.session_id and s.until_at > $5
         ), judged as materialized (
-          select r.*, coalesce(nullif(r.bot_reason, ''), s.reason, nullif(v.bot_reason, ''), '')
-                   as bot,
+          select r.*, coalesce(nullif(r.bot_reason, ''), s.reason, v.bot_reason, '') as bot,
                  coalesce(r.received_at >= v.withdrawn_at, false)
-                   or coalesce(r.received_at >= p.withdrawn_at, false) as is_withdrawn
+                   or coalesce(r.received_at >= p.withdrawn_at, false) as said_no
             from raw r
             left join visitor v on v.visitor_id = r.visitor_id
             left join person p on p.person_id = r.person_id
             left join suspect s on s.session_id = r.session_id
         ), fresh as (
-          insert into tracking.event (cell, position, event_id, received_at, occurred_at, name,
-                 version, visitor_id, person_id, session_id, source, is_bot, bot_reason,
-                 properties, context)
+          insert into tracking.event
           select $1, $3 + r.place, r.event_id, r.received_at, r.occurred_at, r.name, r.version,
-                 case when r.is_withdrawn then '' else r.visitor_id end,
-                 case when r.is_withdrawn then null else r.person_id end,
-                 case when r.is_withdrawn then '' else r.session_id end,
-                 r.source, r.bot <> '', r.bot, r.properties,
-                 case when r.is_withdrawn then '{}' else r.context end
+                 case when said_no then '' else r.visitor_id end,
+                 case when said_no then null else r.person_id end,
+                 case when said_no then '' else r.session_id end, r.source, r.bot <> '', r.bot,
+                 r.properties, case when said_no then '{}' else r.context end
             from judged r
-           where not (r.is_withdrawn and r.purpose = 'analytics' and r.source <> 'server')
-             and (select true from tracking.event p
-                   where p.cell = $1 and p.event_id = r.event_id
+           where not (said_no and r.purpose = 'analytics' and r.source <> 'server')
+             and (select true from tracking.event p where p.cell = $1 and p.event_id = r.event_id
                      and p.received_at >= r.received_at - $6::interval
                      and p.received_at < date_trunc('week', r.received_at) limit 1) is null
           on conflict do nothing
-          returning name, received_at, occurred_at, visitor_id, is_bot, bot_reason
-        ), counted as (
-          insert into tracking.visitor as v (cell, visitor_id, first_seen_at, last_seen_at, events,
-                 minute_at, minute_events, is_bot, bot_reason)
-          select $1, visitor_id, min(occurred_at), max(occurred_at), count(*), max(received_at),
-                 count(*), bool_or(is_bot), max(bot_reason)
-            from fresh where visitor_id <> '' group by visitor_id
-          on conflict (cell, visitor_id) do update
-             set first_seen_at = least(v.first_seen_at, excluded.first_seen_at),
-                 last_seen_at = greatest(v.last_seen_at, excluded.last_seen_at),
-                 events = v.events + excluded.events,
-                 minute_events = excluded.minute_events
-                   + case when v.minute_at > excluded.minute_at - interval '1 minute'
-                          then v.minute_events else 0 end,
-                 minute_at = case when v.minute_at > excluded.minute_at - interval '1 minute'
-                                  then v.minute_at else excluded.minute_at end,
-                 is_bot = v.is_bot or excluded.is_bot,
-                 bot_reason = coalesce(nullif(v.bot_reason, ''), excluded.bot_reason)
         )
+        select date_trunc('minute', received_at) as minute_at, name, count(*) as events,
+               count(*) filter (where said_no and purpose = 'analytics'
+                                  and source <> 'server') as withheld
+          from judged group by 1, 2 order by 1, 2
+        """,
+        *(tx.cell, ids, position, A_MINUTE_MOST, tx.now, LOOKED_BACK),
+    )
+
+
+async def _note_visitors(tx: Tx, position: int, until: int) -> None:
+    """Count what is shown now for each visitor, and how fast it came."""
+    await tx.run(
+        """
+        insert into tracking.visitor as v (cell, visitor_id, first_seen_at, last_seen_at, events,
+               minute_at, minute_events, is_bot, bot_reason)
+        select $1, visitor_id, min(occurred_at), max(occurred_at), count(*), max(received_at),
+               count(*), bool_or(is_bot), max(bot_reason)
+          from tracking.event
+         where cell = $1 and position > $2 and position <= $3 and visitor_id <> ''
+         group by visitor_id
+        on conflict (cell, visitor_id) do update
+           set first_seen_at = least(v.first_seen_at, excluded.first_seen_at),
+               last_seen_at = greatest(v.last_seen_at, excluded.last_seen_at),
+               events = v.events + excluded.events,
+               minute_events = excluded.minute_events
+                 + case when v.minute_at > excluded.minute_at - interval '1 minute'
+                        then v.minute_events else 0 end,
+               minute_at = case when v.minute_at > excluded.minute_at - interval '1 minute'
+                                then v.minute_at else excluded.minute_at end,
+               is_bot = v.is_bot or excluded.is_bot,
+               bot_reason = coalesce(nullif(v.bot_reason, ''), excluded.bot_reason)
+        """,
+        tx.cell,
+        position,
+        until,
+    )
+
+
+async def _count(tx: Tx, position: int, until: int, left: list[_Left]) -> None:
+    """Add to the volumes; what is neither shown nor withheld was a copy."""
+    await tx.run(
+        """
         insert into tracking.volume as v
                (cell, minute_at, name, events, bots, withheld, duplicates)
         select $1, a.minute_at, a.name, coalesce(f.events, 0), coalesce(f.bots, 0), a.withheld,
                a.events - a.withheld - coalesce(f.events, 0)
-          from (select date_trunc('minute', received_at) as minute_at, name, count(*) as events,
-                       count(*) filter (where is_withdrawn and purpose = 'analytics'
-                                          and source <> 'server') as withheld
-                  from judged group by 1, 2) a
+          from unnest($4::timestamptz[], $5::text[], $6::bigint[], $7::bigint[])
+               as a(minute_at, name, events, withheld)
           left join (select date_trunc('minute', received_at) as minute_at, name,
                             count(*) as events, count(*) filter (where is_bot) as bots
-                       from fresh group by 1, 2) f using (minute_at, name)
+                       from tracking.event
+                      where cell = $1 and position > $2 and position <= $3
+                      group by 1, 2) f using (minute_at, name)
          order by a.minute_at, a.name
         on conflict (cell, minute_at, name) do update
            set events = v.events + excluded.events, bots = v.bots + excluded.bots,
@@ -159,11 +190,12 @@ async def _move(tx: Tx, ids: list[uuid.UUID], position: int) -> None:
                duplicates = v.duplicates + excluded.duplicates
         """,
         tx.cell,
-        ids,
         position,
-        A_MINUTE_MOST,
-        tx.now,
-        LOOKED_BACK,
+        until,
+        [one.minute_at for one in left],
+        [one.name for one in left],
+        [one.events for one in left],
+        [one.withheld for one in left],
     )
 
 
