@@ -29,6 +29,14 @@ async def save_team_campaign(
     if wrong is not None:
         raise Invalid(*wrong)
     key = campaign_id or tx.new_id()
+    if not await _write_terms(tx, key, terms):
+        raise CampaignNotDraft()
+    await _write_offers(tx, key, terms)
+    return key
+
+
+async def _write_terms(tx: Tx, campaign_id: uuid.UUID, terms: TeamTerms) -> bool:
+    """Write the terms of a draft; False for a campaign that has started."""
     written = await tx.value(
         """
         insert into social.team_campaign as c (cell, id, name, market, currency, policy, seats,
@@ -54,7 +62,7 @@ async def save_team_campaign(
         returning id
         """,
         tx.cell,
-        key,
+        campaign_id,
         terms.name,
         terms.market,
         terms.currency,
@@ -77,10 +85,7 @@ async def save_team_campaign(
         terms.leader_coupon_id,
         tx.now,
     )
-    if written is None:
-        raise CampaignNotDraft()
-    await _write_offers(tx, key, terms)
-    return key
+    return written is not None
 
 
 async def _write_offers(tx: Tx, campaign_id: uuid.UUID, terms: TeamTerms) -> None:
