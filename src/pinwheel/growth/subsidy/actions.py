@@ -35,17 +35,7 @@ async def save_programme(
         raise Invalid("name", "a name, and an end after its start", "请填写名称，结束须晚于开始")
     if new.brand_basis_points and new.brand_budget_id is None:
         raise Invalid("brand", "name the brand's budget", "请指定品牌方预算")
-    ids = [i for i in (new.platform_budget_id, new.brand_budget_id) if i is not None]
-    found = {b.id: b for b in await budgets.budgets(tx, ids)}
-    for budget_id in ids:
-        if budget_id not in found:
-            raise NotFound(what="budget")
-        if found[budget_id].currency != new.currency:
-            raise WrongBudget(
-                budget=found[budget_id].name,
-                currency=found[budget_id].currency,
-                wanted=new.currency,
-            )
+    await _check_budgets(tx, new)
     if programme_id is not None and (await locked(tx, programme_id)).state != "draft":
         raise ProgrammeFixed()
     saved = programme_id or tx.new_id()
@@ -87,6 +77,20 @@ async def save_programme(
         tx.now,
     )
     return saved
+
+
+async def _check_budgets(tx: Tx, new: NewProgramme) -> None:
+    ids = [i for i in (new.platform_budget_id, new.brand_budget_id) if i is not None]
+    found = {b.id: b for b in await budgets.budgets(tx, ids)}
+    for budget_id in ids:
+        if budget_id not in found:
+            raise NotFound(what="budget")
+        if found[budget_id].currency != new.currency:
+            raise WrongBudget(
+                budget=found[budget_id].name,
+                currency=found[budget_id].currency,
+                wanted=new.currency,
+            )
 
 
 async def put_goods(tx: Tx, programme_id: uuid.UUID, new: Sequence[NewGoods]) -> None:
@@ -208,24 +212,7 @@ async def claim_match(
 
     Refuses ``MatchNotPossible`` (not subsidised, too late, not cheaper, claimed before, no
     evidence), ``NotFound`` (not their order)."""
-    bought = await tx.row(
-        _Line,
-        """
-        select p.id as programme_id, coalesce(p.match_days, 0) as match_days, l.currency,
-               l.placed_at, l.quantity - l.cancelled - l.returned as "left",
-               l.total_minor / l.quantity as paid_minor
-          from orders.v_line l
-          left join orders.v_discount d on d.cell = l.cell and d.order_id = l.order_id
-           and d.offer_id = l.offer_id and d.source = 'subsidy'
-          left join subsidy.programme p on p.id = d.source_id
-         where l.cell = $1 and l.order_id = $2 and l.line = $3 and l.person_id = $4
-           and l.state in ('placed', 'shipped', 'delivered') limit 1
-        """,
-        tx.cell,
-        order_id,
-        line,
-        person_id,
-    )
+    bought = await _line(tx, person_id, order_id, line)
     if bought is None:
         raise NotFound(what="order")
     _check_claim(tx, bought, source, found_minor, link, picture_id)
@@ -255,6 +242,27 @@ async def claim_match(
     if not written:
         raise MatchNotPossible(why="it was asked for before.", why_zh="该商品已申请过。")
     return match_id
+
+
+async def _line(tx: Tx, person_id: uuid.UUID, order_id: uuid.UUID, line: int) -> _Line | None:
+    return await tx.row(
+        _Line,
+        """
+        select p.id as programme_id, coalesce(p.match_days, 0) as match_days, l.currency,
+               l.placed_at, l.quantity - l.cancelled - l.returned as "left",
+               l.total_minor / l.quantity as paid_minor
+          from orders.v_line l
+          left join orders.v_discount d on d.cell = l.cell and d.order_id = l.order_id
+           and d.offer_id = l.offer_id and d.source = 'subsidy'
+          left join subsidy.programme p on p.id = d.source_id
+         where l.cell = $1 and l.order_id = $2 and l.line = $3 and l.person_id = $4
+           and l.state in ('placed', 'shipped', 'delivered') limit 1
+        """,
+        tx.cell,
+        order_id,
+        line,
+        person_id,
+    )
 
 
 def _check_claim(

@@ -334,7 +334,8 @@ async def _followed(tx: Tx, one: Repricing) -> list[_Followed]:
     return await tx.rows(
         _Followed,
         """
-        select c.offer_id, p.price_minor, p.list_price_minor, c.competitor, c.price_minor, c.seen_at
+        select c.offer_id, p.price_minor, p.list_price_minor, c.competitor,
+               c.price_minor as competitor_minor, c.seen_at
           from (select distinct on (offer_id) offer_id, competitor, price_minor, seen_at
                   from (select distinct on (offer_id, competitor) offer_id, competitor, price_minor,
                                seen_at
