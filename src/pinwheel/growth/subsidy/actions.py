@@ -303,16 +303,7 @@ async def decide_match(tx: Tx, match_id: uuid.UUID, paid_minor: int, reason: str
     """Pay a claim out of the programme's budget, as goodwill to how the order was paid, or refuse
     it (0); the buyer reads the reason. Refuses ``MatchDecided``, ``Invalid``, ``BudgetSpent``,
     ``RefundTooLarge``, ``NotFound``."""
-    asked = await tx.the(
-        "claim",
-        _Asked,
-        """
-        select id, programme_id, order_id, person_id, most_minor, state from subsidy.match
-         where cell = $1 and id = $2 for update
-        """,
-        tx.cell,
-        match_id,
-    )
+    asked = await _asked(tx, match_id)
     if asked.state != "asked":
         raise MatchDecided(state=asked.state)
     if not reason.strip():
@@ -364,6 +355,19 @@ async def decide_match(tx: Tx, match_id: uuid.UUID, paid_minor: int, reason: str
             currency=programme.currency,
             reason=reason.strip(),
         )
+    )
+
+
+async def _asked(tx: Tx, match_id: uuid.UUID) -> _Asked:
+    return await tx.the(
+        "claim",
+        _Asked,
+        """
+        select id, programme_id, order_id, person_id, most_minor, state from subsidy.match
+         where cell = $1 and id = $2 for update
+        """,
+        tx.cell,
+        match_id,
     )
 
 
