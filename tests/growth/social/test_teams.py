@@ -14,6 +14,7 @@ from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
 from pinwheel.trade import inventory, orders, payments
 from pinwheel.trade.orders import Bought, Buying, Checkout
+from pinwheel.trade.orders.stages import walk
 from pinwheel.trade.payments.sandbox import Sandbox
 from shop import money
 from team_world import ALONE, DELIVERY, TOGETHER, TeamShop, open_team_shop
@@ -259,6 +260,26 @@ async def test_nobody_joins_at_the_deadline_itself(teams: TeamShop) -> None:
         await teams.joins(team_id)
     teams.clock.travel(seconds=-1)
     assert (await teams.joins(team_id)).state == "placed"
+
+
+async def test_a_team_that_ends_between_looking_and_sitting_down(teams: TeamShop) -> None:
+    """The seat is decided while the team is open, and taken when it no longer is."""
+    _, team_id = await teams.opens()
+    claim = orders.Claim("team", team_id)
+    draft = teams.shop.draft((0, 1), person_id=uuid.uuid4(), claims=[claim])
+    stages = teams.buying.checkout.stages
+    async with teams.db.transaction(actor="test") as tx:
+        loads = await walk(tx, stages, [draft], placing=True)
+        assert draft.refusal is None
+        async with teams.db.transaction(actor="test") as other:
+            await social.stop_team_campaign(other, teams.campaign_id, teams="fail")
+        for stage, loaded in zip(stages, loads, strict=True):
+            if draft.refusal is None:
+                await stage.record(tx, loaded, [draft])
+    assert isinstance(draft.refusal, social.TeamClosed)
+    await teams.passes(5)
+    assert (await teams.team(team_id)).state == "failed"
+    assert not await teams.broken()
 
 
 async def test_the_clock_may_jump_back_and_far_ahead(teams: TeamShop) -> None:
