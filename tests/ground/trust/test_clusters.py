@@ -41,14 +41,13 @@ async def broken(db: Database) -> list[audit.Check]:
     return [c for c in await audit.run(db, PROMISES) if c.broken]
 
 
-def use(person: uuid.UUID, **more: object) -> Use:
-    how: dict[str, object] = {"most": 1, "home_most": 0}
+def use(person: uuid.UUID, *, home_most: int = 0) -> Use:
     return Use(
         person_id=person,
         purpose="newcomer:test",
         document_kind="order",
         document_id=uuid.uuid4(),
-        **(how | more),
+        home_most=home_most,
     )
 
 
