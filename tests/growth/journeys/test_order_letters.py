@@ -33,9 +33,11 @@ async def buyer(road: Road, shop: Shop, language: str) -> dict[str, object]:
 async def test_placed_shipped_delivered(road: Road) -> None:
     shop = await open_shop(road.db)
     bought = await shop.buying.buy(shop.draft((0, 2), **await buyer(road, shop, "zh-CN")))
+    await road.worker.drain()
     await road.travel(seconds=1)
     async with road.db.transaction() as tx:
         (parcel,) = await orders.ship(tx, bought.order_id, carrier="Post", tracking="T1")
+    await road.worker.drain()
     await road.travel(seconds=1)
     async with road.db.transaction() as tx:
         await orders.deliver(tx, parcel)
@@ -50,6 +52,7 @@ async def test_placed_shipped_delivered(road: Road) -> None:
 async def test_cancelled_says_what_comes_back_and_repeats_say_nothing(road: Road) -> None:
     shop = await open_shop(road.db)
     bought = await shop.buying.buy(shop.draft((1, 1), **await buyer(road, shop, "en")))
+    await road.worker.drain()
     await road.travel(seconds=1)
     async with road.db.transaction() as tx:
         await orders.cancel(tx, bought.order_id, reason="changed my mind")
