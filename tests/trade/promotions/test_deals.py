@@ -155,6 +155,30 @@ async def test_waiting_and_giving_back_at_once_lose_nobody(shop: Shop) -> None:
     assert not await shop.broken()
 
 
+async def test_a_piece_comes_back_while_somebody_is_just_coming_to_wait(shop: Shop) -> None:
+    """Who gives back asks for the deal's lock, and so sees who came before it was given."""
+    deal = await shop.deal(0, 600, 1)
+    bought = await shop.buying.buy(shop.draft((0, 1), person_id=person(1)))
+
+    async def give_back() -> None:
+        async with shop.db.transaction() as tx:
+            await orders.cancel(tx, bought.order_id, reason="race")
+
+    async with shop.db.transaction() as coming:
+        await promotions.wait(coming, deal.id, person(2))
+        giving = asyncio.create_task(give_back())
+        waits = 0
+        while not giving.done() and not waits:  # until it waits for the lock, or needs none
+            async with shop.db.reading() as tx:
+                waits = await tx.value(
+                    "select count(*) from pg_stat_activity"
+                    " where datname = current_database() and wait_event_type = 'Lock'"
+                )
+    await giving
+    assert (await place(shop, deal.id, person(2))).state == "called"
+    assert not await shop.broken()
+
+
 async def test_there_is_no_waiting_while_there_are_pieces(shop: Shop, clock: SetClock) -> None:
     deal = await shop.deal(0, 600, 1)
     with pytest.raises(promotions.StillLeft):

@@ -119,3 +119,23 @@ def test_more_lines_never_take_less_off(data: st.DataObject) -> None:
     for out in inside:
         fewer = [goods[i] for i in inside if i != out]
         assert sum(kinds.takes_off(rule.terms, fewer, rule.most_pieces)) <= all_of
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    cart=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 2_500)), min_size=2, max_size=LINES),
+    kind=st.one_of(groups_of(), groups_of(), tiers(), bundles()),
+)
+def test_each_kind_by_itself(cart: list[tuple[int, int]], kind: model.Kind) -> None:
+    terms = model.Terms(kind=kind)
+    lines = [reference.Line(OFFERS[i], q, q * p) for i, (q, p) in enumerate(cart)]
+    inside = [
+        i
+        for i in range(len(lines))
+        if not isinstance(kind, model.Bundle) or any(OFFERS[i] in p.offers for p in kind.parts)
+    ]
+    rule = reference.Rule(uuid.UUID(int=1), terms, frozenset(inside), None)
+    expected = reference.off(rule, lines, inside)
+    goods = [kinds.Goods(lines[i].offer_id, lines[i].quantity, lines[i].left) for i in inside]
+    found = dict(zip(inside, kinds.takes_off(terms, goods), strict=True))
+    assert {i: n for i, n in found.items() if n} == {i: n for i, n in expected.items() if n}

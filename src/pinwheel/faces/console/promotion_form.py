@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from uuid import UUID
@@ -236,6 +236,17 @@ def form_of(promotion: Promotion, skus: Mapping[UUID, str]) -> PromotionForm:
         form.weekdays, form.zone = conditions.hours.weekdays, conditions.hours.zone
         form.from_hour = conditions.hours.from_minute // 60
         form.to_hour = conditions.hours.to_minute // 60
+    _show_kind(form, kind, skus, main)
+    return form
+
+
+def _show_kind(
+    form: PromotionForm,
+    kind: Any,
+    skus: Mapping[UUID, str],
+    main: Callable[[int | None], str],
+) -> None:
+    """The fields of its kind; ``main`` writes an amount in the main unit."""
     match kind:
         case PercentageOff(basis_points=points):
             form.percent = str(Decimal(points) / 100)
@@ -258,7 +269,6 @@ def form_of(promotion: Promotion, skus: Mapping[UUID, str]) -> PromotionForm:
             form.parts = "\n".join(
                 " ".join(skus.get(o, str(o)) for o in p.offers) + f" = {p.pieces}" for p in parts
             )
-    return form
 
 
 def _lines(text: str) -> list[str]:

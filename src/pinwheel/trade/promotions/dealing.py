@@ -211,9 +211,27 @@ async def pass_on(tx: Tx, promotion_ids: Iterable[uuid.UUID]) -> int:
     found = [p for p in found if p.id in wanted]
     if not found:
         return 0
-    left = await rooms(tx, found)
     until = tx.later_than(TURN_SECONDS)
-    called = await tx.rows(
+    called = await _call(tx, found, until)
+    await _put_aside(tx, found, called)
+    tx.emit(
+        *(
+            TurnGiven(
+                promotion_id=one.promotion_id,
+                waiting_id=one.id,
+                person_id=one.person_id,
+                until=until,
+            )
+            for one in called
+        )
+    )
+    return len(called)
+
+
+async def _call(tx: Tx, found: Sequence[Promotion], until: dt.datetime) -> list[_Called]:
+    """The next of each deal, as many as there are free pieces."""
+    left = await rooms(tx, found)
+    return await tx.rows(
         _Called,
         """
         with next as (
@@ -233,6 +251,10 @@ async def pass_on(tx: Tx, promotion_ids: Iterable[uuid.UUID]) -> int:
         tx.now,
         until,
     )
+
+
+async def _put_aside(tx: Tx, found: Sequence[Promotion], called: Sequence[_Called]) -> None:
+    """From the common pool to the turn of each who was called."""
     pools = {p.id: model.pool(p.id, p.terms.limits.uses or 0) for p in found}
     answers = await ledger.post(
         tx,
@@ -254,18 +276,6 @@ async def pass_on(tx: Tx, promotion_ids: Iterable[uuid.UUID]) -> int:
     refused = next((a for a in answers if isinstance(a, Refusal)), None)
     if refused is not None:  # somebody took it between the look and the posting: all or nothing
         raise RacedTurn(str(refused))
-    tx.emit(
-        *(
-            TurnGiven(
-                promotion_id=one.promotion_id,
-                waiting_id=one.id,
-                person_id=one.person_id,
-                until=until,
-            )
-            for one in called
-        )
-    )
-    return len(called)
 
 
 class RacedTurn(asyncpg.SerializationError):  # type: ignore[misc]
