@@ -74,6 +74,14 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listing", help="a CSV file to write: every line that is no order")
 
 
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--days", type=int, default=30, help="how long they live (30)")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed is the same city (7)")
+    parser.add_argument("--buyers", type=int, default=10_000, help="who may become buyers (10000)")
+    parser.add_argument("--database-url", help="a PostgreSQL of your own (default: embedded)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+
+
 COMMANDS: dict[str, tuple[str, str, Options]] = {
     "run": ("pinwheel.serving:run", "everything in one process: database, web, jobs", _web),
     "serve": ("pinwheel.serving:serve", "web processes on a database of yours", _workers),
@@ -82,6 +90,7 @@ COMMANDS: dict[str, tuple[str, str, Options]] = {
     "bench": ("pinwheel.bench.command:bench", "measure, as a ratio to something real", _bench),
     "import": ("pinwheel.importing:take_in", "take a published file in", _import),
     "replay": ("pinwheel.replay.command:replay", "play a real shop's history", _replay),
+    "simulate": ("pinwheel.simulating:simulate", "a simulated city lives in the shop", _simulate),
     "operator": ("pinwheel.serving:operator", "make somebody an operator", _email),
     "migrate": ("pinwheel.serving:migrate", "bring the database's schema up to date", _place),
 }

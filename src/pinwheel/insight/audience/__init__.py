@@ -19,6 +19,8 @@ from pinwheel.insight.audience.actions import (
     set_sensitive_categories,
     set_tiers,
 )
+from pinwheel.insight.audience.bgnbd import Fit
+from pinwheel.insight.audience.bgnbd import fit as fit_bgnbd
 from pinwheel.insight.audience.explaining import (
     Explanation,
     Words,
@@ -94,6 +96,7 @@ __all__ = [
     "Cell",
     "Day",
     "Explanation",
+    "Fit",
     "Group",
     "Member",
     "Migration",
@@ -126,6 +129,7 @@ __all__ = [
     "explain",
     "export",
     "fairness",
+    "fit_bgnbd",
     "history",
     "members",
     "memberships",

@@ -25,10 +25,11 @@ select l.order_id, l.line, l.quantity - l.cancelled - l.shipped as open, h.remai
  where l.quantity - l.cancelled - l.shipped
        <> coalesce(case when h.state = 'open' then h.remaining end, 0);
 
--- promise: an order that has ended holds nothing
-select o.id, o.number, h.hold_id from orders."order" o
+-- promise: an order that has ended holds nothing; a right that was used up by what arrived stays used
+select o.id, o.number, h.hold_id, h.key from orders."order" o
   join ledger.v_hold h on h.cell = o.cell and h.document_id = o.id and h.state = 'open'
- where o.state in ('cancelled', 'delivered') and h.key not like 'payment:%';
+ where (o.state = 'cancelled' and h.key not like 'payment:%')
+    or (o.state = 'delivered' and h.key ~ '^([0-9]+|budget):');
 
 -- promise: no order waits for its payment without end
 select id, number, placed_at from orders."order"
