@@ -66,7 +66,11 @@ async def pay(page: Page, name: str) -> None:
 
 async def start(page: Page, home: str, sold: Sold) -> str:
     """Open a team; its address."""
-    await page.goto(home + sold.path)
+    for _ in range(20):  # what runs is read every ten seconds
+        await page.goto(home + sold.path)
+        if await page.locator("#teams form button").count():
+            break
+        await page.wait_for_timeout(1000)
     await page.locator("#teams form button").first.click()
     await expect(page).to_have_url(re.compile("/teams/checkout"))
     await pay(page, "Example")
