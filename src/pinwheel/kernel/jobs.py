@@ -155,13 +155,14 @@ class Worker:
                 """,
                 tx.cell,
                 tx.now,
-                tx.later_than(self._lease_seconds()),
+                tx.later_than(self.lease_seconds),
                 self.name,
                 CLAIM_AT_ONCE,
                 list(self.db.reactions.by_name),
             )
 
-    def _lease_seconds(self) -> float:
+    @property
+    def lease_seconds(self) -> float:
         """Longer than any reaction may take, or a second worker would begin what still runs."""
         longest = max((r.lease_seconds for r in self.db.reactions.by_name.values()), default=0.0)
         return max(120.0, 2 * longest)

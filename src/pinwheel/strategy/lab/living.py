@@ -350,13 +350,16 @@ class City:
                     heapq.heappush(self.acts, Act(at, buyer.number, "follow_up"))
 
     async def drain(self) -> None:
-        """The jobs are done; a worker that is killed in the middle is replaced."""
+        """The jobs are done; a worker that is killed in the middle is replaced, and what it had
+        taken is taken again when its lease is over."""
         for _ in range(1000):
+            worker = Worker(self.db)
             try:
-                await Worker(self.db).drain()
+                await worker.drain()
                 return
             except WorkerKilled:
                 self.kills += 1
+                self.clock.travel(seconds=worker.lease_seconds + 1)
         raise RuntimeError("the workers were killed a thousand times in one slot")
 
 
