@@ -49,7 +49,7 @@ from pinwheel.growth.journeys import jobs as journeys_jobs
 from pinwheel.growth.journeys import web as journeys_web
 from pinwheel.growth.newcomers import jobs as newcomers_jobs
 from pinwheel.growth.newcomers import web as newcomers_web
-from pinwheel.growth.social import team_jobs
+from pinwheel.growth.social import bargain_jobs, team_jobs
 from pinwheel.growth.social import team_web as team_api
 from pinwheel.growth.subsidy import jobs as subsidy_jobs
 from pinwheel.growth.subsidy import web as subsidy_web
@@ -126,6 +126,7 @@ JOBS: tuple[ModuleType, ...] = (
     newcomers_jobs,
     journeys_jobs,
     team_jobs,
+    bargain_jobs,
     subsidy_jobs,
     open_jobs,
     search_jobs,
@@ -189,6 +190,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("newcomers", newcomers.export),
     ("journeys", journeys.export),
     ("teams", social.export_teams),
+    ("bargains", social.export_bargains),
     ("subsidy", subsidy.export),
     ("experiments", experiments.export),
     ("tracking", tracking.export),
@@ -287,6 +289,7 @@ def furnish(db: Database, settings: Settings) -> Database:
     db.given[Settings] = settings
     checkout = orders.Checkout(
         social.TeamStage(),
+        social.BargainStage(),
         newcomers.NewcomerStage(),
         subsidy.SubsidyStage(withheld=subsidy.withheld),
         promotions.PromotionStage(audience.memberships),
@@ -294,6 +297,12 @@ def furnish(db: Database, settings: Settings) -> Database:
         capture=settings.capture == "at_placement",
     )
     db.given[orders.Buying] = orders.Buying(db, checkout)
+    journeys.use(
+        db,
+        journeys.Powers(
+            actions={journeys.BENEFIT: journeys.grant_coupons}, variations=journeys.variations_of
+        ),
+    )
     db.given[social.LeaderRewards] = social.LeaderRewards(social.grant_coupon)
     db.given[profiles.Offers] = profiles.Offers(console.OFFERS)
     return db

@@ -18,7 +18,7 @@ from pinwheel.kernel.db import Database
 from pinwheel.kernel.errors import Invalid
 
 FIELDS = ("place", "do", "amount", "unit", "hour", "awaited", "by", "segment", "key", "value",
-          "percent", "action", "template", "url", "otherwise")  # fmt: skip
+          "percent", "action", "template", "url", "promotion", "otherwise")  # fmt: skip
 SEGMENT = uuid.UUID(int=5)
 
 
@@ -49,6 +49,7 @@ PLAN = Plan(
         Act(action="message", settings={"template": "autumn"}, otherwise=7),
         Branch(by="share", basis_points=2_500, otherwise=40),
         Act(action="webhook", settings={"url": "https://example.com/x"}),
+        Act(action="benefit", settings={"promotion": str(SEGMENT)}),
         Stop(),
     ],
 )

@@ -62,6 +62,7 @@ class JourneyForm(msgspec.Struct, kw_only=True):
     action: Column = []
     template: Column = []
     url: Column = []
+    promotion: Column = []
     otherwise: Column = []
 
 
@@ -82,6 +83,7 @@ class Row(msgspec.Struct, kw_only=True):
     action: str = "message"
     template: str = ""
     url: str = ""
+    promotion: str = ""
     otherwise: str = ""
 
 
@@ -159,7 +161,7 @@ def _step(row: Row, places: Sequence[float]) -> Any:
     if row.do == "branch":
         return _branch(row, beyond)
     if row.do == "act":
-        kept = {"template": row.template, "url": row.url}
+        kept = {"template": row.template, "url": row.url, "promotion": row.promotion}
         return Act(
             action=row.action, settings={k: v for k, v in kept.items() if v}, otherwise=target
         )
@@ -211,6 +213,7 @@ def _row(n: int, step: Any, count: int) -> Row:
         row.action = step.action
         row.template = step.settings.get("template", "")
         row.url = step.settings.get("url", "")
+        row.promotion = step.settings.get("promotion", "")
     return row
 
 
@@ -291,7 +294,7 @@ def _box(
         }[step.by]
         return "branch", y, number + say("Is it so?"), about
     if isinstance(step, Act):
-        about = row.template or row.url or ""
-        return "act", y, number + say({"message": "Letter", "webhook": "Call"}.get(
-            step.action, step.action)), about  # fmt: skip
+        about = row.template or row.url or names.get(row.promotion, row.promotion)
+        deed = {"message": "Letter", "webhook": "Call", "benefit": "Coupon"}
+        return "act", y, number + say(deed.get(step.action, step.action)), about
     return "end", y, number + say("Stop"), ""

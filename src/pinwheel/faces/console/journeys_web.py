@@ -21,6 +21,7 @@ from pinwheel.growth.journeys import Funnel, Journey, Measured, Plan, Standing
 from pinwheel.insight import audience
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.trade import promotions
 
 SCOPE = "journeys"
 
@@ -60,10 +61,16 @@ async def new_journey(call: Call, tx: Tx) -> Answer[NoJourneyYet]:
 
 async def _choices(call: Call, tx: Tx) -> dict[str, Any]:
     segments = await audience.segments(tx)
+    running = (await promotions.promotions(tx, state="active", limit=200)).items
     return {
         "events": sorted(journeys.KINDS),
         "segments": [(str(s.id), s.name) for s in segments],
         "templates": [(t.slug, t.name) for t in await messages.templates(tx)],
+        "coupons": [
+            (str(p.id), p.name.get(call.language) or p.name.get("en", ""))
+            for p in running
+            if p.terms.conditions.coupon
+        ],
         "actions": sorted(journeys.actions_of(tx.db)),
         "units": list(UNITS),
     }
@@ -98,7 +105,7 @@ async def journey(call: Call, tx: Tx, journey_id: UUID) -> Answer[JourneyDesk]:
         found.name,
         "journeys",
         rows=rows_of(plan),
-        flow=flow_of(plan, call.say, dict(more["segments"])),
+        flow=flow_of(plan, call.say, dict(more["segments"] + more["coupons"])),
         **more,
     )
 

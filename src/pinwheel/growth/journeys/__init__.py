@@ -10,10 +10,12 @@ transaction, so a crash loses and doubles nothing; timers are rows; who is on th
 version they began with; nobody of a holdout is acted on; quiet hours, caps and budgets stop an act
 before it happens; effects are differences to the holdout, with intervals.
 
-Higher floors and neighbours add what a journey can do with ``use(db, Powers(actions={…}))``."""
+Higher floors and neighbours add what a journey can do with ``use(db, Powers(actions={…}))``; the
+house gives it coupons (``grant_coupons``) and the ways of experiments (``variations_of``)."""
 
 from pinwheel.growth.journeys.acting import Action, Powers, actions_of, hook_secret, use
 from pinwheel.growth.journeys.advancing import advance
+from pinwheel.growth.journeys.benefits import BENEFIT, grant_coupons, variations_of
 from pinwheel.growth.journeys.campaigning import (
     Campaign,
     Letters,
@@ -67,6 +69,7 @@ from pinwheel.growth.journeys.privacy import export
 from pinwheel.growth.journeys.triggers import KINDS
 
 __all__ = [
+    "BENEFIT",
     "KINDS",
     "MOST_STEPS",
     "Act",
@@ -102,6 +105,7 @@ __all__ = [
     "enrol",
     "export",
     "funnel",
+    "grant_coupons",
     "hook_secret",
     "journey",
     "journey_effect",
@@ -116,4 +120,5 @@ __all__ = [
     "standing",
     "stop_campaign",
     "use",
+    "variations_of",
 ]

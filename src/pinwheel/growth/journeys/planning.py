@@ -9,6 +9,7 @@ import msgspec
 
 from pinwheel.ground import messages
 from pinwheel.growth.journeys.acting import actions_of
+from pinwheel.growth.journeys.benefits import BENEFIT, check_coupon
 from pinwheel.growth.journeys.model import (
     Act,
     JourneyChanged,
@@ -89,6 +90,8 @@ async def _check(tx: Tx, plan: Plan) -> None:
     for n, step in enumerate(plan.steps, 1):
         if not isinstance(step, Act):
             continue
+        if step.action == BENEFIT:
+            await check_coupon(tx, n, step)
         if step.action == "webhook":
             outbound.of(tx.db).checked(step.settings.get("url", ""))
         if step.action == "message":
