@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.jobs import Worker
 from pinwheel.seeding import LOGINS
 from pinwheel.trade import pricing
@@ -220,3 +221,34 @@ async def test_one_click_shows_its_total_and_is_one_order(shop: Storefront) -> N
     assert first.status_code == 303, text_of(first.text)[:500]
     again = await browser.post("/one-click", form)
     assert again.headers["location"] == first.headers["location"]
+
+
+async def shared_devices(shop: Storefront) -> int:
+    await Worker(shop.db).drain()
+    async with shop.db.reading() as tx:
+        found: int = await tx.value(
+            """
+            select count(*) from (select from trust.sighting where kind = 'device'
+                                   group by value having count(*) = 2) shared
+            """
+        )
+    return found
+
+
+async def test_the_browser_is_known_whichever_way_one_buys(shop: Storefront) -> None:
+    clock = shop.db.clock
+    assert isinstance(clock, SetClock)
+    clock.travel(hours=1)  # one account may try to sign in only so often
+    before = await shared_devices(shop)
+    browser = shop.browser()
+    offer = await put_something(shop, browser)
+    assert (await browser.post("/checkout", await checkout_form(browser))).status_code == 303
+    await browser.post("/sign-out", {})
+    await sign_in(browser)
+    await browser.get("/account/payment")
+    assert (await browser.post("/account/one-click", {"is_on": "true"})).status_code == 303
+    button = (await browser.get(f"/one-click?offer_id={offer}")).text
+    form = {"offer_id": offer, "key": field_of(button, "key"), "quote": field_of(button, "quote")}
+    assert (await browser.post("/one-click", form)).status_code == 303
+    # The guest and the one who signed in are two accounts of one browser.
+    assert await shared_devices(shop) == before + 1

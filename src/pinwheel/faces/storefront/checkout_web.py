@@ -11,6 +11,7 @@ import msgspec
 from pinwheel.faces.storefront import queries
 from pinwheel.faces.storefront.basket_web import shown_cart, shown_coupons, sums
 from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
+from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.order_view import country_name, next_steps, parcel_sentence
 from pinwheel.faces.storefront.showing import arrival
@@ -28,7 +29,8 @@ SUM = "storefront/_checkout_sum.html"
 async def see_checkout(call: Call, db: Database) -> Answer[dict[str, Any]] | See[None]:
     """Address, delivery and payment on one page, with the total to be paid."""
     found = await _page(call, db, CheckoutForm(), fresh=True)
-    return Answer(found, page=PAGE) if found["cart"]["lines"] else See("/cart")
+    _, cookies = device_of(call)
+    return Answer(found, page=PAGE, cookies=cookies) if found["cart"]["lines"] else See("/cart")
 
 
 @post("/checkout/quote")
@@ -53,6 +55,7 @@ async def place(
         more = await _page(call, db, data)
         return Answer({**more, "errors": wrong, "error": told}, page=PAGE, status=422)
     tender = data.tender()
+    device, cookies = device_of(call)
     wish = orders.Wish(
         market=market.code,
         quote=data.quote,
@@ -64,6 +67,7 @@ async def place(
         tenders=(tender,) if tender else (),
         method_id=data.stored_method(),
         return_url=f"/checkout/placed?key={data.key}",
+        device=device,
     )
     try:
         bought = await orders.order_cart(db, call.caller, person_id, wish)
@@ -71,7 +75,8 @@ async def place(
         if refusal.status >= 500:
             raise
         return await _again(call, db, data, refusal)
-    return See(bought.action_url or f"/checkout/placed?key={data.key}", bought)
+    path = bought.action_url or f"/checkout/placed?key={data.key}"
+    return See(path, bought, cookies=cookies)
 
 
 async def _again(
@@ -95,6 +100,7 @@ async def _page(
     frame = await frame_of(db)
     market = market_of(call, frame)
     person_id = call.caller.person_id
+    device, _ = device_of(call)
     addresses: list[identity.Address] = []
     kept: list[payments.Method] = []
     async with db.reading() as tx:
@@ -113,8 +119,9 @@ async def _page(
             market=market.code,
             country=country,
             region=region,
+            device=device,
         )
-        quotes = await _quotes(tx, sight, person_id, market, country, region)
+        quotes = await _quotes(tx, sight, person_id, market, country, region, device)
         seen = await queries.pictures(tx, [i.variant_id for i in sight.lines if i.variant_id])
         wallet = await promotions.wallet(tx, person_id) if person_id and sight.lines else []
     way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
@@ -174,6 +181,7 @@ async def _quotes(
     market: pricing.Market,
     country: str,
     region: str,
+    device: str,
 ) -> dict[str, orders.Quote]:
     """What the cart would cost with each way of delivery: one walk for all of them."""
     if sight.quote is None:
@@ -189,6 +197,7 @@ async def _quotes(
             person_id=person_id,
             delivery=option.code,
             coupons=sight.coupons,
+            device=device,
         )
         for option in sight.quote.options
     ]

@@ -13,6 +13,7 @@ from pinwheel.faces.storefront import queries
 from pinwheel.faces.storefront.basket_web import sums
 from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
 from pinwheel.faces.storefront.checkout_web import address_choice, address_of, ways_of_delivery
+from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
 from pinwheel.faces.storefront.order_view import country_name
 from pinwheel.faces.storefront.showing import line_of
@@ -21,23 +22,11 @@ from pinwheel.growth import newcomers
 from pinwheel.growth.newcomers import PoolOffer
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
-from pinwheel.kernel.web import Answer, Call, Cookie, Limit, See, get, post
+from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
 from pinwheel.trade import orders, payments, pricing
 
-DEVICE = "mark"
-DEVICE_SECONDS = 365 * 86_400
 PAGE = "storefront/newcomer_checkout.html"
 SUM = "storefront/_checkout_sum.html"
-
-
-def device_of(call: Call) -> tuple[str, tuple[Cookie, ...]]:
-    """The keyed hash of this browser's own mark; a browser without one gets one."""
-    mark = call.cookies.get(DEVICE, "")
-    cookies: tuple[Cookie, ...] = ()
-    if not 20 <= len(mark) <= 60:
-        mark = secrets.token_urlsafe(24)
-        cookies = (Cookie(DEVICE, mark, DEVICE_SECONDS),)
-    return call.db.vault.blind(mark, "storefront.device")[:16].hex(), cookies
 
 
 @get("/newcomers")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from pinwheel.faces.storefront.device import device_of
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
@@ -28,11 +29,12 @@ class TapForm(msgspec.Struct):
 @get("/one-click")
 async def button(call: Call, tx: Tx, offer_id: UUID) -> Answer[dict[str, Any]]:
     """The button with what it will cost, or why there is none."""
+    device, cookies = device_of(call)
     try:
-        quote = await orders.one_click_quote(tx, call.caller, offer_id)
+        quote = await orders.one_click_quote(tx, call.caller, offer_id, device=device)
     except Refusal as refusal:
         return Answer(_shown(call, offer_id, why=refusal.sentence(call.language)), PAGE, PART)
-    return Answer(_shown(call, offer_id, quote=quote), PAGE, PART)
+    return Answer(_shown(call, offer_id, quote=quote), PAGE, PART, cookies=cookies)
 
 
 def _shown(
@@ -57,11 +59,13 @@ async def tap(
     """Order it. A total that has changed is shown and asked for again; a second tap on the same
     button is the same order."""
     call.caller.person()
+    device, cookies = device_of(call)
     wanted = orders.Tap(
         key=data.key,
         offer_id=data.offer_id,
         quote=data.quote or None,
         return_url="/account/orders",
+        device=device,
     )
     try:
         done = await orders.tap_once(db, call.caller, wanted)
@@ -71,7 +75,7 @@ async def tap(
     except Refusal as refusal:
         more = _shown(call, data.offer_id, why=refusal.sentence(call.language))
         return Answer(more, page=PAGE, status=refusal.status)
-    return See(done.action_url or f"/account/orders/{done.number}", done)
+    return See(done.action_url or f"/account/orders/{done.number}", done, cookies=cookies)
 
 
 @post("/account/orders/{number:str}/undo")

@@ -13,6 +13,7 @@ from pinwheel.faces.storefront import team_queries
 from pinwheel.faces.storefront.basket_web import sums
 from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
 from pinwheel.faces.storefront.checkout_web import address_choice, address_of, ways_of_delivery
+from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
 from pinwheel.faces.storefront.order_view import country_name
 from pinwheel.faces.storefront.team_queries import Thing
@@ -77,7 +78,8 @@ async def see_checkout(
     if call.caller.person_id is None:
         async with db.reading() as tx:
             return See((await _seat(tx, form)).back)
-    return Answer(await _page(call, db, form, fresh=True), page=PAGE)
+    _, cookies = device_of(call)
+    return Answer(await _page(call, db, form, fresh=True), page=PAGE, cookies=cookies)
 
 
 @post(f"{PATH}/quote")
@@ -105,18 +107,19 @@ async def place(
         initials = await _initials(tx, person_id, data) if data.shows_initial else None
         await social.come_to_team(tx, seat.claim.id, person_id, initials=initials)
     key = data.key or secrets.token_urlsafe(12)
+    device, cookies = device_of(call)
     try:
         bought = await orders.order_cart(
-            db, call.caller, person_id, _wish(data, seat, market.code, key)
+            db, call.caller, person_id, _wish(data, seat, market.code, key, device)
         )
     except Refusal as refusal:
         if refusal.status >= 500:
             raise
         return await _again(call, db, data, refusal)
-    return See(bought.action_url or f"/teams/placed?key={key}", bought)
+    return See(bought.action_url or f"/teams/placed?key={key}", bought, cookies=cookies)
 
 
-def _wish(form: SeatForm, seat: Seat, market: str, key: str) -> orders.Wish:
+def _wish(form: SeatForm, seat: Seat, market: str, key: str, device: str) -> orders.Wish:
     tender = form.tender()
     return orders.Wish(
         market=market,
@@ -131,6 +134,7 @@ def _wish(form: SeatForm, seat: Seat, market: str, key: str) -> orders.Wish:
         return_url=f"/teams/placed?key={key}",
         items=(orders.Item(seat.thing.offer_id, form.quantity),),
         claims=(seat.claim,),
+        device=device,
     )
 
 
@@ -157,6 +161,7 @@ async def _page(call: Call, db: Database, form: SeatForm, *, fresh: bool = False
     frame = await frame_of(db)
     market = market_of(call, frame)
     person_id = call.caller.person_id
+    device, _ = device_of(call)
     addresses: list[identity.Address] = []
     kept: list[payments.Method] = []
     async with db.reading() as tx:
@@ -170,7 +175,7 @@ async def _page(call: Call, db: Database, form: SeatForm, *, fresh: bool = False
         region = chosen.region if chosen else form.region
         form = msgspec.structs.replace(form, country=country)
         options = [o.code for o in frame.deliveries.get(market.code, [])] or [""]
-        answers = await _quotes(tx, form, seat, person_id, market, country, region, options)
+        answers = await _quotes(tx, form, seat, person_id, market, country, region, options, device)
     quotes = {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
     refusal = next((a for a in answers if isinstance(a, Refusal)), None)
     way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
@@ -212,6 +217,7 @@ async def _quotes(
     country: str,
     region: str,
     options: list[str],
+    device: str,
 ) -> list[orders.Quote | Refusal]:
     """What the seat would cost with each way of delivery: one walk for all of them."""
     drafts = [
@@ -224,6 +230,7 @@ async def _quotes(
             person_id=person_id,
             delivery=option or None,
             claims=[seat.claim],
+            device=device,
         )
         for option in options
     ]

@@ -49,6 +49,7 @@ class Tap(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int | None = None
     currency: str = ""
     return_url: str = ""
+    device: str = ""
 
     @property
     def expected(self) -> str:

@@ -148,6 +148,7 @@ async def drafted(tx: Tx, caller: Caller, tap: Tap) -> Draft:
         most_minor=min(terms.most_minor, chosen.most_minor or terms.most_minor),
         address_id=address.id,
         join_seconds=terms.join_seconds,
+        device=tap.device,
     )
 
 

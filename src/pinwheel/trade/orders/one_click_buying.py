@@ -21,9 +21,12 @@ from pinwheel.trade.orders.one_click_actions import count_tap, drafted, scope_of
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 
-async def one_click_quote(tx: Tx, caller: Caller, offer_id: uuid.UUID, quantity: int = 1) -> Quote:
+async def one_click_quote(
+    tx: Tx, caller: Caller, offer_id: uuid.UUID, quantity: int = 1, *, device: str = ""
+) -> Quote:
     """What a tap would cost now: the page puts its token into the button."""
-    draft = await drafted(tx, caller, Tap(key="", offer_id=offer_id, quantity=quantity))
+    tap = Tap(key="", offer_id=offer_id, quantity=quantity, device=device)
+    draft = await drafted(tx, caller, tap)
     buying: Buying = tx.db.given[Buying]
     [answer] = await buying.checkout.quote(tx, [draft])
     if isinstance(answer, Refusal):
