@@ -1,5 +1,5 @@
 -- The shard key goes to the end of every index. An index that begins with `cell` looks to a planner without statistics as good as
--- any other that does, and it then reads a whole young table through the wrong one (decision 0016). What an index promises does not
+-- any other that does, and it then reads a whole young table through the wrong one (decision 0017). What an index promises does not
 -- depend on the order of its columns.
 do $$
 declare
