@@ -18,7 +18,6 @@ from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.settings import Settings
 from pinwheel.serving import say
 from pinwheel.strategy import lab
-from pinwheel.strategy.lab.model import BEGINS
 
 SECRET = "the secret of a city that is gone in an hour"  # noqa: S105
 
@@ -38,7 +37,7 @@ def simulate(arguments: argparse.Namespace) -> int:
 async def _run(scenario: lab.Scenario, server_url: str) -> lab.Report:
     with tempfile.TemporaryDirectory(prefix="pinwheel-city-") as folder:
         async with stand(server_url) as where:
-            clock = SetClock(BEGINS)
+            clock = SetClock(lab.BEGINS)
             settings = Settings(
                 database_url=where.url,
                 secret=SECRET,

@@ -18,7 +18,7 @@ from pinwheel.strategy.lab.model import BEGINS, RING, Estimate, estimate
 from pinwheel.strategy.lab.world import EXPERIMENT
 
 Z = 1.96
-FULL_CIRCLE_DAYS = 3  # a team's window and the hours to the last slot
+FULL_CIRCLE_DAYS = 5  # until a buyer's friends have come: a day to ask, a team's window, slots
 TOGETHER_MAKE_A_RING = 3
 
 

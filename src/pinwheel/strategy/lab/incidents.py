@@ -8,8 +8,7 @@ from random import Random
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Reaction
-from pinwheel.trade import pricing
-from pinwheel.trade.payments import sandbox
+from pinwheel.trade import payments, pricing
 
 KILLED = 0.004
 
@@ -70,4 +69,4 @@ async def set_price(
 
 async def payments_are_down(db: Database, is_down: bool) -> None:
     """The provider answers nothing, or answers again."""
-    await sandbox.set_faults(db.pool, sandbox.Faults(is_down=is_down))
+    await payments.sandbox.set_faults(db.pool, payments.sandbox.Faults(is_down=is_down))

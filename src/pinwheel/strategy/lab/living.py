@@ -140,12 +140,19 @@ class City:
             buyer.first_at = act.at
             if act.kind == "join":
                 buyer.brought_by = act.by
+                self._carry_on(buyer, act.at)
         elif act.kind == "again":
             buyer.orders += 1
             if self.chance.random() < buyer.stops:
                 return
         if act.kind != "follow_up" and not buyer.ring:
             self._come_again(buyer, act.at)
+
+    def _carry_on(self, buyer: Buyer, at: dt.datetime) -> None:
+        """Who came by a friend opens a team as often as anybody: a branching process."""
+        if self.chance.random() < self.truth.leads:
+            later = at + dt.timedelta(hours=self.chance.randint(2, 20))
+            self.plan(Act(slot_after(later), buyer.number, "lead"))
 
     def _come_again(self, buyer: Buyer, at: dt.datetime) -> None:
         wait = self.chance.expovariate(buyer.rate) if buyer.rate > 0 else 1e9

@@ -62,8 +62,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def truth_of(scenario: Scenario) -> Truth:
-    """Truths that fit the size of the city: a tenth of it arrives by itself in a month."""
-    daily = scenario.buyers * 0.1 / 30
+    """Truths that fit the size of the city: a fifth of it arrives by itself in a month."""
+    daily = scenario.buyers * 0.2 / 30
     return Truth(
         brings={"direct": daily * 0.5, "search": daily * 0.3, "display": daily * 0.2},
         spend_minor={"search": round(daily * 600), "display": round(daily * 900)},
