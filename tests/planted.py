@@ -206,14 +206,14 @@ BUGS = (
     Bug(
         "a seat is not held",
         "growth/social/team_stage.py",
-        "        (1, TeamFull(link=link), \"seat\", TAKEN, seats_of(seat.team_id), 1),\n",
+        '        (1, TeamFull(link=link), "seat", TAKEN, seats_of(seat.team_id), 1),\n',
         "",
         (TEAMS,),
     ),
     Bug(
         "a team forms with seats that are only claimed",
         "growth/social/team_settling.py",
-        "    paid = [m for m in members if found[m.order_id][0].state == \"placed\"]\n    terms = ",
+        '    paid = [m for m in members if found[m.order_id][0].state == "placed"]\n    terms = ',
         "    paid = list(members)\n    terms = ",
         (TEAMS,),
     ),
