@@ -307,7 +307,7 @@ def _let_jobs_fail(db: Database, chance: random.Random) -> None:
                 raise RuntimeError("planned")
             return answer
 
-        return Reaction(
+        made = Reaction(
             name=reaction.name,
             when=reaction.when,
             events=reaction.events,
@@ -317,6 +317,8 @@ def _let_jobs_fail(db: Database, chance: random.Random) -> None:
             lease_seconds=reaction.lease_seconds,
             attempts=10_000,
         )
+        flaky.__dict__["pinwheel_reaction"] = made  # what it puts off to later is itself again
+        return made
 
     for name, reaction in list(db.reactions.by_name.items()):
         if reaction.when != "during":
