@@ -42,7 +42,8 @@ from pinwheel.ground.messages import jobs as messages_jobs
 from pinwheel.ground.messages import web as messages_web
 from pinwheel.ground.trust import jobs as trust_jobs
 from pinwheel.ground.trust import web as trust_web
-from pinwheel.growth import community, journeys, newcomers, social, subsidy
+from pinwheel.growth import bigdays, community, journeys, newcomers, social, subsidy
+from pinwheel.growth.bigdays import jobs as bigdays_jobs
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
 from pinwheel.growth.journeys import jobs as journeys_jobs
@@ -128,6 +129,7 @@ JOBS: tuple[ModuleType, ...] = (
     team_jobs,
     bargain_jobs,
     subsidy_jobs,
+    bigdays_jobs,
     open_jobs,
     search_jobs,
     *console.JOBS,
@@ -190,6 +192,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("newcomers", newcomers.export),
     ("journeys", journeys.export),
     ("teams", social.export_teams),
+    ("bigdays", bigdays.export),
     ("bargains", social.export_bargains),
     ("subsidy", subsidy.export),
     ("experiments", experiments.export),
@@ -258,6 +261,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.growth.journeys",
     "pinwheel.growth.social",
     "pinwheel.growth.subsidy",
+    "pinwheel.growth.bigdays",
     "pinwheel.platform.open",
     "pinwheel.replay",
 )
@@ -291,6 +295,7 @@ def furnish(db: Database, settings: Settings) -> Database:
         social.TeamStage(),
         social.BargainStage(),
         newcomers.NewcomerStage(),
+        bigdays.BigDayStage(),
         subsidy.SubsidyStage(withheld=subsidy.withheld),
         promotions.PromotionStage(audience.memberships),
         segments=audience.memberships,
@@ -303,6 +308,7 @@ def furnish(db: Database, settings: Settings) -> Database:
             actions={journeys.BENEFIT: journeys.grant_coupons}, variations=journeys.variations_of
         ),
     )
+    db.given[bigdays.Gate] = bigdays.Gate(audience.memberships)
     db.given[social.LeaderRewards] = social.LeaderRewards(social.grant_coupon)
     db.given[profiles.Offers] = profiles.Offers(console.OFFERS)
     return db

@@ -64,6 +64,8 @@ from pinwheel.trade.promotions.model import (
     Tier,
     TurnGiven,
     level_of,
+    pool,
+    taken,
 )
 from pinwheel.trade.promotions.policy import POLICY, Running, settle
 from pinwheel.trade.promotions.queries import (
@@ -161,6 +163,7 @@ __all__ = [
     "make_codes",
     "pass_on",
     "places",
+    "pool",
     "promotion",
     "promotions",
     "revision",
@@ -170,6 +173,7 @@ __all__ = [
     "settle",
     "start",
     "stop",
+    "taken",
     "wait",
     "wallet",
 ]
