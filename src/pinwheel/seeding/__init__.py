@@ -3,8 +3,9 @@ everybody.
 
 `seed(db, say)` does it once: goods with drawn pictures, prices that really changed, stock in two
 places, people with printed logins, and a month of orders that were placed, paid, sent, delivered,
-cancelled by the real verbs at their own time. Each step commits with a marker, so a killed run goes
-on where it ended, and a shop that holds anything of its own is left alone.
+cancelled by the real verbs at their own time; then teams, deals and prices for newcomers. Each step
+commits with a marker, so a killed run goes on where it ended, and a shop that holds anything of its
+own is left alone.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pinwheel.discovery import search
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.settings import Settings
 from pinwheel.seeding.goods import fill_goods, settled_products
+from pinwheel.seeding.growth import fill_growth
 from pinwheel.seeding.history import play_history
 from pinwheel.seeding.marker import Marker, begun
 from pinwheel.seeding.people import LOGINS, fill_people
@@ -73,6 +75,7 @@ async def _fill(
     )
     await fill_people(db, marker, plans, say)
     await play_history(db, marker, products, plans, content.reviews, say)
+    await fill_growth(db, marker, products, say)
     await _index(db, say)
     await marker.finish(db)
     say("The demonstration shop is ready. / 演示商店已就绪。")
