@@ -1,19 +1,72 @@
-"""Social: buying together.
+"""Social: buying together, bargaining with friends' help, inviting.
 
 Words: a *campaign* is an operator's offer to buy in teams; a *team* has seats and a deadline; a
 *seat* is a ledger account's unit, held for an order before its payment is asked for and kept when
 it is paid; the *leader* opened the team; a *fill* is a seat that nobody took and a budget paid for.
+A *bargain* falls from its list price to its *floor* by the *cuts* of a plan that is committed
+before the first *help*.
 
 Promises: a seat is sold once; nobody pays into a team that is full or has ended without getting
 everything back by itself; a team forms once, when its seats are paid; members are people, never
-invented ones; what one member does after a team has formed leaves the others alone.
+invented ones; what one member does after a team has formed leaves the others alone. A
+bargain reaches its floor at exactly the promised number of valid helps, its whole gap is put aside
+from the start, and its plan can be verified by anybody in the end.
 """
 
+from pinwheel.growth.social.bargain import (
+    BargainCampaign,
+    BargainTerms,
+    commitment_of,
+    is_verified,
+    plan_of_cuts,
+)
+from pinwheel.growth.social.bargain_helping import Help, Helped, help_bargains
+from pinwheel.growth.social.bargain_people import export_bargains
+from pinwheel.growth.social.bargain_queries import (
+    BargainCampaignLine,
+    BargainLine,
+    BargainSight,
+    bargain_campaigns,
+    bargain_seen,
+    bargains,
+    running_bargain_campaigns,
+)
+from pinwheel.growth.social.bargain_running import (
+    Begun,
+    save_bargain_campaign,
+    start_bargain,
+    start_bargain_campaign,
+    stop_bargain_campaign,
+)
+from pinwheel.growth.social.bargain_stage import BargainStage
 from pinwheel.growth.social.model import (
     AlreadyInTeam,
+    BargainBought,
+    BargainBuysOne,
+    BargainComplete,
+    BargainEnded,
+    BargainExpired,
+    BargainHelped,
+    BargainNeedsPerson,
+    BargainNotOffered,
+    BargainNotYours,
+    BargainOrdered,
+    BargainPriceOver,
+    BargainReached,
+    BargainStarted,
+    BargainsUsedUp,
     CampaignNotDraft,
+    HelpLooksAgain,
+    HelpNotCounted,
+    InviteNotOpen,
     NewBuyersOnly,
+    NothingToPay,
     NotTrusted,
+    OwnBargain,
+    OwnInvite,
+    RewardPending,
+    RewardReleased,
+    RewardReversed,
     TeamBuysOneThing,
     TeamCampaignStarted,
     TeamCampaignStopped,
@@ -74,16 +127,48 @@ from pinwheel.growth.social.team_stage import TeamStage
 
 __all__ = [
     "AlreadyInTeam",
+    "BargainBought",
+    "BargainBuysOne",
+    "BargainCampaign",
+    "BargainCampaignLine",
+    "BargainComplete",
+    "BargainEnded",
+    "BargainExpired",
+    "BargainHelped",
+    "BargainLine",
+    "BargainNeedsPerson",
+    "BargainNotOffered",
+    "BargainNotYours",
+    "BargainOrdered",
+    "BargainPriceOver",
+    "BargainReached",
+    "BargainSight",
+    "BargainStage",
+    "BargainStarted",
+    "BargainTerms",
+    "BargainsUsedUp",
+    "Begun",
     "CampaignLine",
     "CampaignNotDraft",
+    "Help",
+    "HelpLooksAgain",
+    "HelpNotCounted",
+    "Helped",
+    "InviteNotOpen",
     "LeaderRewards",
     "Member",
     "MoneyStep",
     "NewBuyersOnly",
     "NotTrusted",
+    "NothingToPay",
     "OfferedTeam",
+    "OwnBargain",
+    "OwnInvite",
     "OwnTeam",
     "Policy",
+    "RewardPending",
+    "RewardReleased",
+    "RewardReversed",
     "SeatSight",
     "Team",
     "TeamBuysOneThing",
@@ -110,15 +195,28 @@ __all__ = [
     "TooManyOpenTeams",
     "TooManyTeams",
     "Verdict",
+    "bargain_campaigns",
+    "bargain_seen",
+    "bargains",
     "come_to_team",
-    "grant_coupon",
+    "commitment_of",
+    "export_bargains",
     "export_teams",
+    "grant_coupon",
+    "help_bargains",
+    "is_verified",
     "money_trail",
     "open_team_campaign",
     "open_teams",
+    "plan_of_cuts",
+    "running_bargain_campaigns",
     "running_plans",
+    "save_bargain_campaign",
     "save_team_campaign",
+    "start_bargain",
+    "start_bargain_campaign",
     "start_team_campaign",
+    "stop_bargain_campaign",
     "stop_team_campaign",
     "team_campaign",
     "team_campaigns",

@@ -92,3 +92,38 @@ select t.id, t.fill_minor, p.amount
               where document_kind = 'team' and key like '%fill%' group by cell, document_id) p
     on p.cell = t.cell and p.document_id = t.id
  where t.fill_minor <> coalesce(p.amount, 0);
+
+-- promise: a bargain's cuts are the first ones of its plan, and the plan is the gap
+select b.id, b.helped, b.cut_minor
+  from social.bargain b
+  left join lateral (
+    select count(*) as n, coalesce(sum(h.cut_minor), 0) as cut, bool_and(h.cut_minor = b.cuts[h.number]) as planned
+      from social.bargain_help h
+     where h.cell = b.cell and h.bargain_id = b.id and h.number is not null) h on true
+ where h.n <> b.helped or h.cut <> b.cut_minor or not coalesce(h.planned, true)
+    or (select sum(c) from unnest(b.cuts) as c) <> b.list_minor - b.floor_minor
+    or (select min(c) from unnest(b.cuts) as c) < 1
+    or (b.helped = cardinality(b.cuts)) <> (b.cut_minor = b.list_minor - b.floor_minor);
+
+-- promise: an open bargain has its whole gap put aside, itself or under its waiting order (a cancelled one has minutes)
+select b.id, b.list_minor - b.floor_minor as gap, coalesce(h.held, 0) as held
+  from social.bargain b
+  left join orders.v_discount d on d.cell = b.cell and d.order_id = b.order_id and d.source = 'bargain'
+  left join lateral (
+    select sum(h.remaining) as held from ledger.v_hold h
+     where h.cell = b.cell and h.state = 'open' and starts_with(h.key, 'budget:')
+       and (h.document_id = b.id
+            or (h.document_id = b.order_id and strpos(h.key, ':bargain:' || b.id) > 0))) h on true
+ where b.state in ('running', 'reached') and coalesce(d.state, '') in ('', 'pending_payment')
+   and coalesce(h.held, 0) <> b.list_minor - b.floor_minor;
+
+-- promise: a bargain that has ended holds nothing of a budget, and a bought one spent no more than its gap
+select b.id, b.state from social.bargain b
+ where b.state in ('bought', 'expired') and b.ended_at < $now - interval '15 minutes'
+   and (exists (select from ledger.v_hold h where h.cell = b.cell and h.document_id = b.id and h.state = 'open'
+                   and starts_with(h.key, 'budget:'))
+        or b.order_cut_minor > b.list_minor - b.floor_minor);
+
+-- promise: no bargain stays open long after its time
+select id, state, ends_at from social.bargain
+ where state in ('running', 'reached') and ends_at < $now - interval '1 hour';

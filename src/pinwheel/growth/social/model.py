@@ -115,6 +115,215 @@ class MemberOwed(Event, frozen=True, kw_only=True):
     order_id: uuid.UUID
 
 
+# --- bargains and invites: facts
+
+
+class BargainStarted(Event, frozen=True, kw_only=True):
+    """Its whole gap is put aside; ``commitment`` is the hash of the plan of cuts."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+    campaign_id: uuid.UUID
+    person_id: uuid.UUID | None
+    commitment: str
+
+
+class BargainHelped(Event, frozen=True, kw_only=True):
+    """A valid help: the ``number``-th cut of the plan was given."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+    campaign_id: uuid.UUID
+    person_id: uuid.UUID | None
+    number: int
+    cut_minor: int
+    left_minor: int
+
+
+class BargainReached(Event, frozen=True, kw_only=True):
+    """The last promised help came: the price is the floor."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+    campaign_id: uuid.UUID
+    person_id: uuid.UUID | None
+
+
+class BargainBought(Event, frozen=True, kw_only=True):
+    """Paid for at its price; the plan is open now."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+    campaign_id: uuid.UUID
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    cut_minor: int
+
+
+class BargainExpired(Event, frozen=True, kw_only=True):
+    """Ended unbought: what was put aside is free again. ``why``: deadline, stopped, budget."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+    campaign_id: uuid.UUID
+    person_id: uuid.UUID | None
+    why: str
+
+
+class BargainDue(Event, frozen=True, kw_only=True):
+    """A bargain is past its time."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+
+
+class BargainAgain(Event, frozen=True, kw_only=True):
+    """A bargain's paid order was cancelled: its gap is to be put aside again."""
+
+    subject = "bargain_id"
+    bargain_id: uuid.UUID
+    order_id: uuid.UUID
+
+
+class BargainAsked(Event, frozen=True, kw_only=True):
+    """Orders of one batch use what bargains had put aside: (bargain, order, amount, budget,
+    currency). What belongs to an order that fell goes back when the batch ends."""
+
+    asked: list[tuple[uuid.UUID, uuid.UUID, int, uuid.UUID, str]]
+
+
+class RewardPending(Event, frozen=True, kw_only=True):
+    """Put aside until the return window of its order is over, or until somebody has looked."""
+
+    subject = "reward_id"
+    reward_id: uuid.UUID
+    campaign_id: uuid.UUID
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    role: str
+    amount_minor: int
+    currency: str
+
+
+class RewardReleased(Event, frozen=True, kw_only=True):
+    subject = "reward_id"
+    reward_id: uuid.UUID
+    campaign_id: uuid.UUID
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    amount_minor: int
+    currency: str
+
+
+class RewardReversed(Event, frozen=True, kw_only=True):
+    """``amount_minor`` of a reward is taken back; ``was_released``: it had been given."""
+
+    subject = "reward_id"
+    reward_id: uuid.UUID
+    campaign_id: uuid.UUID
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    amount_minor: int
+    currency: str
+    was_released: bool
+    why: str
+
+
+class RewardDue(Event, frozen=True, kw_only=True):
+    """The return window of a reward's order is over."""
+
+    subject = "reward_id"
+    reward_id: uuid.UUID
+
+
+# --- bargains: refusals
+
+
+class BargainNotOffered(Refusal):
+    """No such campaign, not running, not in this market or not for this offer."""
+
+    en = "This can't be bargained for here at the moment. You can buy it at its price."
+    zh = "此商品目前不支持砍价，可以按原价购买。"
+
+
+class BargainsUsedUp(Refusal):
+    en = "What this campaign can give is taken at the moment. You can buy it at its price."
+    zh = "本次砍价活动的名额暂时已满，可以按原价购买。"
+
+
+class BargainEnded(Refusal):
+    en = "This bargain has ended. Nothing was changed."
+    zh = "该砍价已结束，未做任何更改。"
+
+
+class BargainComplete(Refusal):
+    en = "The price is at its floor already: thank you, no help is needed any more."
+    zh = "已砍至底价，感谢您，无需再助力。"
+
+
+class BargainNotYours(Refusal):
+    status = 403
+    en = "Only who started this bargain can buy at its price. You can start your own."
+    zh = "仅发起人可按砍后价购买，您可以发起自己的砍价。"
+
+
+class BargainOrdered(Refusal):
+    en = "There is an order at this bargain's price already. Pay for it or cancel it first."
+    zh = "该砍价已有订单，请先付款或取消该订单。"
+
+
+class BargainBuysOne(Refusal):
+    status = 422
+    en = "A bargain is for one piece of its thing. Order the rest apart."
+    zh = "砍价仅限购买一件对应商品，其他商品请分开下单。"
+
+
+class BargainPriceOver(Refusal):
+    en = "The normal price is no higher than the bargain's now. Please buy without it."
+    zh = "当前售价已不高于砍后价，请直接购买。"
+
+
+class BargainNeedsPerson(Refusal):
+    status = 422
+    en = "A bargain belongs to a person: use the shop, not a program's key."
+    zh = "砍价须属于某位用户：请在商店中操作，而不是用程序密钥。"
+
+
+class OwnBargain(Refusal):
+    en = "This is your own bargain: send its link to friends."
+    zh = "这是您自己的砍价，请把链接发给朋友。"
+
+
+class HelpNotCounted(Refusal):
+    """The house's verdict on this help, with its reasons; no accusation."""
+
+    en = "This help can't be counted: {why} If that is wrong, ask us to look at it: {appeal}"
+    zh = "此次助力无法计入：{why_zh}如有误，可申请复核：{appeal}"
+
+
+class HelpLooksAgain(Refusal):
+    en = "Your help is kept. Somebody looks at it first; if it is fine, it is counted by itself."
+    zh = "您的助力已记录，经人工核对无误后会自动计入。"
+
+
+# --- invites: refusals
+
+
+class InviteNotOpen(Refusal):
+    en = "There is no such invitation at the moment."
+    zh = "当前没有此邀请活动。"
+
+
+class OwnInvite(Refusal):
+    en = "This is your own link: send it to friends."
+    zh = "这是您自己的链接，请发给朋友。"
+
+
+class NothingToPay(Refusal):
+    en = "Nothing is due to this person in {currency}, or less than the least payout of {least}."
+    zh = "该用户没有 {currency} 应付款，或低于最低支付额 {least}。"
+
+
 # --- teams: refusals
 
 
