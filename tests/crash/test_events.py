@@ -16,8 +16,9 @@ import uuid
 import httpx2
 import msgspec
 import pytest
-from test_crash import House, _served, house
+from test_crash import house
 
+from crash_world import House, served
 from pinwheel import app
 from pinwheel.ground import identity
 from pinwheel.ground.identity import Caller
@@ -78,11 +79,11 @@ async def test_no_accepted_event_is_lost_or_doubled(house: House) -> None:
     stop = asyncio.Event()
     senders = [asyncio.create_task(_sender(house, key, n, stop)) for n in range(6)]
     for _ in range(KILLS):
-        await _served(house)
+        await served(house)
         await asyncio.sleep(chance.uniform(0.2, 1.5))
         with contextlib.suppress(ProcessLookupError):
             house.kill(chance.choice(("serve", "work", "postgres")))
-    await _served(house)
+    await served(house)
     stop.set()
     accepted: set[str] = set()
     for ids in await asyncio.gather(*senders):
