@@ -42,12 +42,14 @@ from pinwheel.ground.messages import jobs as messages_jobs
 from pinwheel.ground.messages import web as messages_web
 from pinwheel.ground.trust import jobs as trust_jobs
 from pinwheel.ground.trust import web as trust_web
-from pinwheel.growth import bigdays, community, journeys, newcomers, social, subsidy
+from pinwheel.growth import bigdays, community, journeys, measurement, newcomers, social, subsidy
 from pinwheel.growth.bigdays import jobs as bigdays_jobs
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
 from pinwheel.growth.journeys import jobs as journeys_jobs
 from pinwheel.growth.journeys import web as journeys_web
+from pinwheel.growth.measurement import jobs as measurement_jobs
+from pinwheel.growth.measurement import web as measurement_web
 from pinwheel.growth.newcomers import jobs as newcomers_jobs
 from pinwheel.growth.newcomers import web as newcomers_web
 from pinwheel.growth.social import bargain_jobs, team_jobs
@@ -129,6 +131,7 @@ JOBS: tuple[ModuleType, ...] = (
     team_jobs,
     bargain_jobs,
     subsidy_jobs,
+    measurement_jobs,
     bigdays_jobs,
     open_jobs,
     search_jobs,
@@ -158,6 +161,7 @@ WEB: tuple[ModuleType, ...] = (
     team_api,
     journeys_web,
     subsidy_web,
+    measurement_web,
     newcomers_web,
     open_web,
     goods_web,
@@ -195,6 +199,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("bigdays", bigdays.export),
     ("bargains", social.export_bargains),
     ("subsidy", subsidy.export),
+    ("growth", measurement.export),
     ("experiments", experiments.export),
     ("tracking", tracking.export),
     ("profile", profiles.export),
@@ -261,6 +266,7 @@ PROMISING: tuple[str, ...] = (
     "pinwheel.growth.journeys",
     "pinwheel.growth.social",
     "pinwheel.growth.subsidy",
+    "pinwheel.growth.measurement",
     "pinwheel.growth.bigdays",
     "pinwheel.platform.open",
     "pinwheel.replay",
