@@ -37,7 +37,7 @@ async def estimates(tx: Tx, city: City) -> list[Estimate]:
     return [
         _viral(city, firsts),
         await _lift(tx, city),
-        *await _coming_back(tx, city),
+        *await _coming_back(tx, city, firsts),
         *_acquisition(city, firsts),
         *await _fraud(tx, city),
     ]
@@ -97,8 +97,9 @@ async def _lift(tx: Tx, city: City) -> Estimate:
     )
 
 
-async def _coming_back(tx: Tx, city: City) -> list[Estimate]:
-    """How often buyers come again and how soon they stop, by BG/NBD on those who got no coupon."""
+async def _coming_back(tx: Tx, city: City, firsts: list[First]) -> list[Estimate]:
+    """How often buyers come again and how soon they stop, by BG/NBD on those whom nothing else
+    brings back: no coupon, and no team of their own after a friend's."""
     rows = await tx.connection.fetch(
         """
         select person_id, array_agg(distinct placed_at order by placed_at) as at
@@ -109,10 +110,11 @@ async def _coming_back(tx: Tx, city: City) -> list[Estimate]:
         tx.cell,
     )
     treated = {city.buyers[n].person_id for n in city.treated}
-    ring = {b.person_id for b in city.buyers if b.ring}
+    brought = {f.person_id for f in firsts if f.invited_by is not None}
+    left_out = treated | brought
     x, last, watched = [], [], []
     for row in rows:
-        if row["person_id"] in treated or row["person_id"] in ring:
+        if row["person_id"] in left_out:
             continue
         at = row["at"]
         x.append(len(at) - 1)
@@ -235,7 +237,9 @@ async def hash_of(tx: Tx) -> str:
     flows = await tx.rows(
         _Flow,
         """
-        select document_kind, debit, credit, unit, sum(amount)::bigint, count(*) from (
+        select document_kind, debit, credit, unit, sum(amount)::bigint as amount,
+               count(*) as transfers
+          from (
           select document_kind, amount,
                  regexp_replace(debit, '[0-9a-f]{8}-[0-9a-f-]{27}', '*', 'g') as debit,
                  regexp_replace(credit, '[0-9a-f]{8}-[0-9a-f-]{27}', '*', 'g') as credit,
@@ -248,7 +252,7 @@ async def hash_of(tx: Tx) -> str:
     facts = await tx.rows(
         _Kind,
         """
-        select kind, count(*) from audience.v_feed
+        select kind, count(*) as facts from audience.v_feed
          where cell = $1 and kind like 'orders.%' group by kind order by kind
         """,
         tx.cell,
