@@ -140,7 +140,9 @@ async def create_database(server_url: str, name: str, template: str = "template1
     """A new database; its URL."""
     connection = await asyncpg.connect(server_url)
     try:
-        await connection.execute(f'create database "{name}" template "{template}"')
+        # Copied as files: half the time of a copy through the log, and nothing here outlives a crash.
+        copied = f'create database "{name}" template "{template}" strategy file_copy'
+        await connection.execute(copied)
     finally:
         await connection.close()
     return with_database(server_url, name)
