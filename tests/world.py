@@ -140,7 +140,7 @@ async def create_database(server_url: str, name: str, template: str = "template1
     """A new database; its URL."""
     connection = await asyncpg.connect(server_url)
     try:
-        # Copied as files: half the time of a copy through the log, and nothing here outlives a crash.
+        # Copied as files: half the time of a copy through the log; nothing outlives a crash here.
         copied = f'create database "{name}" template "{template}" strategy file_copy'
         await connection.execute(copied)
     finally:
