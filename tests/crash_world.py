@@ -81,14 +81,21 @@ class House:
 
 
 async def served(house: House) -> None:
-    """Until the web answers again."""
+    """Until the web answers again: on a busy machine a start takes many seconds of its own."""
+    said = "nothing"
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", timeout=5) as client:
-        for _ in range(300):
-            with contextlib.suppress(httpx2.HTTPError):
-                if (await client.get("/readyz")).status_code == 200:
+        for _ in range(900):
+            try:
+                answer = await client.get("/readyz")
+            except httpx2.HTTPError as error:
+                said = repr(error)
+            else:
+                if answer.status_code == 200:
                     return
+                said = f"{answer.status_code} {answer.text}"
             await asyncio.sleep(0.2)
-    raise AssertionError("the web never came back")
+    log = (house.folder / "serve.log").read_text("utf-8", "replace")[-2_000:]
+    raise AssertionError(f"the web never came back; it said {said}\n{log}")
 
 
 async def settled(house: House) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import uuid
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 from jinja2 import DictLoader
 
-from pinwheel.kernel import observe
+from pinwheel.kernel import migrate, observe
 from pinwheel.kernel.caller import Caller
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Overloaded, Refusal
@@ -422,6 +424,15 @@ async def test_headers_of_every_answer(edge: Edge, browser: Browser, db: Databas
     assert "strict-transport-security" in cookie
     for flag in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
         assert flag in cookie["set-cookie"]
+
+
+async def test_a_release_unpacked_beside_it_leaves_it_ready(
+    edge: Edge, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(migrate.folder(), tmp_path, dirs_exist_ok=True)
+    (tmp_path / "9999_of_the_next_release.sql").write_text("select 1")
+    monkeypatch.setattr(migrate, "folder", lambda: tmp_path)
+    assert (await client(edge, db).get("/readyz")).status_code == 200
 
 
 async def test_health_readiness_metrics(edge: Edge, db: Database) -> None:
