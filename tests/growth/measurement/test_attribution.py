@@ -174,7 +174,7 @@ def test_days_and_regions_switched_off() -> None:
     assert found.low <= 300 <= found.high
     assert found.each_minor == pytest.approx(90_000 / found.buyers)
     assert found.last_click == 500.0
-    assert by_days("x", {d: 1 for d in days[:4]}, {days[0]}).buyers is None
+    assert by_days("x", dict.fromkeys(days[:4], 1), {days[0]}).buyers is None
     before = {f"r{n}": 100 + 10 * n for n in range(10)}
     during = {f"r{n}": 100 + 10 * n + (0 if n < 5 else 8) + n % 3 for n in range(10)}
     lift = by_regions("search-ads", before, during, {f"r{n}" for n in range(5)})

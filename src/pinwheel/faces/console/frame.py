@@ -33,6 +33,7 @@ SCOPES: Mapping[str, str] = {
     "trust": "trust",
     "newcomers": "newcomers",
     "promotions": "promotions",
+    "bigdays": "bigdays",
     "catalogue": "catalogue:read",
     "categories": "catalogue:read",
     "import": "catalogue:write",
@@ -51,6 +52,7 @@ SCOPES: Mapping[str, str] = {
     "events": "operate",
     "jobs": "operate",
     "experiments": "experiments",
+    "growth": "growth",
     "open": "webhooks",
     "settings": "settings",
 }

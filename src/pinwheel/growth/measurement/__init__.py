@@ -34,8 +34,7 @@ from pinwheel.growth.measurement.attribution import (
     weighted,
     whole_cents,
 )
-from pinwheel.growth.measurement.board import Board, Line, board
-from pinwheel.growth.measurement.campaigns import Campaign, Stretch, campaign, campaigns
+from pinwheel.growth.measurement.costing import Campaign, Stretch, campaign, campaigns
 from pinwheel.growth.measurement.holdouts import Lift, Side, by_days, by_people, by_regions
 from pinwheel.growth.measurement.incrementality import (
     NewTrial,
@@ -58,9 +57,10 @@ from pinwheel.growth.measurement.model import (
     Warned,
     spent_on,
 )
+from pinwheel.growth.measurement.overview import Board, Line, board
 from pinwheel.growth.measurement.queries import export, spend, stretch_of
-from pinwheel.growth.measurement.sharing import CohortK, Depth, Sharing, sharing
 from pinwheel.growth.measurement.spending import read_csv, record_spend
+from pinwheel.growth.measurement.spreading import CohortK, Depth, Sharing, sharing
 from pinwheel.growth.measurement.stages import (
     PLAN,
     Happened,

@@ -226,7 +226,7 @@ def channels_of(
         elif line.kind in WINNING:
             by_channel[line.channel or PROGRAMMES] += line.amount_minor
     won = Counter(tuple(t.channel for t in path_of(touches[p])) for p in first_at if touches.get(p))
-    found = {}
+    found: dict[str, list[ChannelLine]] = {}
     for model in MODELS:
         weights = weights_of(model, won, lost) if model in ("markov", "shapley") else None
         found[model] = _lines(model, weights, given, by_channel, first_at, touches, worths)

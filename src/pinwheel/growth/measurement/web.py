@@ -11,19 +11,19 @@ from msgspec import Meta
 
 from pinwheel.growth.measurement import (
     acquiring,
-    board,
     incrementality,
+    overview,
     queries,
-    sharing,
     spending,
+    spreading,
     stepping,
 )
 from pinwheel.growth.measurement.acquiring import Acquisition
-from pinwheel.growth.measurement.board import Board
 from pinwheel.growth.measurement.holdouts import Lift
 from pinwheel.growth.measurement.incrementality import NewTrial, Trial
 from pinwheel.growth.measurement.model import Currency, NewSpend, Recorded, Spend
-from pinwheel.growth.measurement.sharing import Sharing
+from pinwheel.growth.measurement.overview import Board
+from pinwheel.growth.measurement.spreading import Sharing
 from pinwheel.growth.measurement.stages import Plan
 from pinwheel.growth.measurement.stepping import Moved, Rocket, Standing, Step
 from pinwheel.kernel.db import Tx
@@ -31,7 +31,6 @@ from pinwheel.kernel.web import Answer, get, post, put
 
 SCOPE = "growth"
 TAGS = ("growth",)
-Day = Annotated[dt.date, Meta()]
 
 
 class SpendReport(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,13 +99,13 @@ async def see_sharing(
 ) -> Answer[Sharing]:
     """K with its interval, depth, pace, saturation and the marginal cost, of the shop or of one
     campaign."""
-    return Answer(await sharing.sharing(tx, currency, campaign_id))
+    return Answer(await spreading.sharing(tx, currency, campaign_id))
 
 
 @get("/api/v1/growth/board", scope=SCOPE, tags=TAGS)
 async def see_board(tx: Tx, currency: Currency, ended: bool = False) -> Answer[Board]:
     """The campaigns that run (``ended``: all of them), those that warn first."""
-    return Answer(await board.board(tx, currency, running_only=not ended))
+    return Answer(await overview.board(tx, currency, running_only=not ended))
 
 
 @get("/api/v1/growth/rocket", scope=SCOPE, tags=TAGS)

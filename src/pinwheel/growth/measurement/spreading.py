@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 import msgspec
 
-from pinwheel.growth.measurement import campaigns, tree
+from pinwheel.growth.measurement import costing, tree
 from pinwheel.growth.measurement.model import Interval, Warned
 from pinwheel.growth.measurement.viral import (
     Curve,
@@ -71,7 +71,7 @@ async def sharing(tx: Tx, currency: str, campaign_id: uuid.UUID | None = None) -
     touched = await tree.reach(tx)
     reach = touched.touched / touched.buyers if touched.buyers else None
     spreads = await tree.spreads(tx, since, campaign_id)
-    stretches = await campaigns.stretches(tx, since, currency, campaign_id)
+    stretches = await costing.stretches(tx, since, currency, campaign_id)
     activated, retained = curves_of(stretches, tx.now)
     fading = decay([(c.buyers, c.brought) for c in cohorts if c.is_over])
     k = k_of(over)
@@ -109,10 +109,10 @@ def _cohorts(rows: list[tree.Offspring]) -> tuple[list[CohortK], Counter[int]]:
     return found, over
 
 
-def curves_of(stretches: list[campaigns.Stretch], now: dt.datetime) -> tuple[Curve, Curve]:
+def curves_of(stretches: list[costing.Stretch], now: dt.datetime) -> tuple[Curve, Curve]:
     """The curve of buyers, and that of buyers who stayed, the latter without what is too young to
     tell."""
-    grown = [s for s in stretches if s.until + dt.timedelta(days=campaigns.RETAINED_DAYS) <= now]
+    grown = [s for s in stretches if s.until + dt.timedelta(days=costing.RETAINED_DAYS) <= now]
     return (
         increments([Point(s.until, s.cost_minor, s.buyers) for s in stretches]),
         increments([Point(s.until, s.cost_minor, s.retained) for s in grown]),

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 
 import msgspec
 
-from pinwheel.growth.measurement import campaigns
+from pinwheel.growth.measurement import costing
 from pinwheel.growth.measurement.acquiring import Worth, cac_of, worth_of
-from pinwheel.growth.measurement.campaigns import Campaign, Stretch
+from pinwheel.growth.measurement.costing import Campaign, Stretch
 from pinwheel.growth.measurement.model import Interval, Warned
-from pinwheel.growth.measurement.sharing import PACE_DAYS, SINCE_DAYS, WINDOW_DAYS, curves_of
+from pinwheel.growth.measurement.spreading import PACE_DAYS, SINCE_DAYS, WINDOW_DAYS, curves_of
 from pinwheel.growth.measurement.viral import Curve, Increment, Pace, k_of, pace
 from pinwheel.insight import audience
 from pinwheel.kernel.db import Tx
@@ -64,15 +64,15 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
 async def board(tx: Tx, currency: str, *, running_only: bool = True) -> Board:
     """Campaigns with their figures since 180 days. 6 statements and 2 for each budget."""
     since = tx.now - dt.timedelta(days=SINCE_DAYS)
-    found = await campaigns.campaigns(tx, running_only=running_only)
+    found = await costing.campaigns(tx, running_only=running_only)
     weeks: dict[uuid.UUID, list[Stretch]] = defaultdict(list)
-    for stretch in await campaigns.all_stretches(tx, since, currency):
+    for stretch in await costing.all_stretches(tx, since, currency):
         weeks[stretch.campaign_id].append(stretch)
     offspring: dict[uuid.UUID, Counter[int]] = defaultdict(Counter)
-    for row in await campaigns.brought_by(tx, since, WINDOW_DAYS):
+    for row in await costing.brought_by(tx, since, WINDOW_DAYS):
         offspring[row.campaign_id][row.brought] += row.people
     days: dict[uuid.UUID, dict[tuple[int, bool], int]] = defaultdict(dict)
-    for day in await campaigns.days_of(tx, since, PACE_DAYS):
+    for day in await costing.days_of(tx, since, PACE_DAYS):
         days[day.campaign_id][day.day, day.came] = day.people
     worths = await _worths(tx, since, currency)
     burns = {
@@ -169,7 +169,7 @@ def warned(line: Line) -> list[Warned]:
 
 
 async def _worths(tx: Tx, since: dt.datetime, currency: str) -> dict[uuid.UUID, list[int]]:
-    members = await campaigns.buyers_of(tx, since, currency)
+    members = await costing.buyers_of(tx, since, currency)
     values = await audience.values_of(tx, sorted({m.person_id for m in members}))
     by_person = {v.person_id: v.value_minor for v in values if v.currency == currency}
     found: dict[uuid.UUID, list[int]] = defaultdict(list)

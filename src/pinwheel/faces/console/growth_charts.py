@@ -1,0 +1,126 @@
+"""The geometry of growth's pictures, drawn by the server. What a picture shows stands in the table
+beside it too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from pinwheel.growth.measurement import Curve, Interval
+
+WIDE, HIGH, TOP = 640.0, 200.0, 12.0
+
+
+class Dot(msgspec.Struct, frozen=True):
+    """A figure with its interval; ``is_open``: not all of it is known yet."""
+
+    x: float
+    low: float
+    y: float
+    high: float
+    is_open: bool = False
+    name: str = ""
+
+
+class Plot(msgspec.Struct, frozen=True):
+    """``line`` is a path through the points, ``other`` a second one; ``mark``: the height of a
+    level that is drawn across; ``most``: the figure at the top."""
+
+    dots: list[Dot]
+    line: str
+    other: str
+    mark: float | None
+    most: float
+
+
+def _path(points: Sequence[tuple[float, float | None]]) -> str:
+    """Through the points that are known; a gap where one is not."""
+    out, is_on = [], False
+    for x, y in points:
+        if y is None:
+            is_on = False
+            continue
+        out.append(f"{'L' if is_on else 'M'}{x:.1f} {y:.1f}")
+        is_on = True
+    return "".join(out)
+
+
+def intervals(found: Sequence[tuple[str, Interval, bool]], mark: float | None = None) -> Plot:
+    """(name, figure, whether it is still open) from left to right, the scale from 0."""
+    if not found:
+        return Plot([], "", "", None, 1.0)
+    ends = sorted(i.high if i.high is not None else i.point * 2 for _, i, _ in found)
+    # One wide interval does not make all others flat: it runs out at the top.
+    scale = max(ends[int(len(ends) * 0.8)], max(i.point for _, i, _ in found), mark or 0.0)
+    most = scale * 1.1 or 1.0
+    step = WIDE / len(found)
+
+    def y(value: float | None) -> float:
+        share = 1.0 if value is None else min(1.0, value / most)
+        return round(HIGH - (HIGH - TOP) * share, 1)
+
+    dots = [
+        Dot(round(step * (n + 0.5), 1), y(i.low), y(i.point), y(i.high), is_open, name)
+        for n, (name, i, is_open) in enumerate(found)
+    ]
+    line = _path([(d.x, d.y) for d in dots])
+    return Plot(dots, line, "", None if mark is None else y(mark), most)
+
+
+def marginal(curve: Curve) -> Plot | None:
+    """What one more costs as dots with intervals, the average as the second line; None before there
+    are two steps."""
+    steps = curve.steps
+    known = [s.each_minor for s in steps if s.each_minor is not None]
+    if len(steps) < 2 or not known:
+        return None
+    found = [
+        (
+            s.until.date().isoformat(),
+            Interval(
+                s.each_minor if s.each_minor is not None else max(known) * 1.2,
+                s.low_minor,
+                s.high_minor,
+                s.buyers,
+            ),
+            s.each_minor is None,
+        )
+        for s in steps
+    ]
+    drawn = intervals(found)
+    step = WIDE / len(steps)
+    other = _path(
+        [
+            (
+                step * (n + 0.5),
+                None
+                if s.average_minor is None
+                else HIGH - (HIGH - TOP) * min(1.0, s.average_minor / drawn.most),
+            )
+            for n, s in enumerate(steps)
+        ]
+    )
+    return msgspec.structs.replace(drawn, other=other)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """An interval on a line from 0 to 100."""
+
+    low: float
+    point: float
+    high: float
+    mark: float | None
+
+
+def span(found: Interval | None, mark: float, reach: float | None = None) -> Span | None:
+    """Where a figure and its interval lie, and where ``mark`` does."""
+    if found is None:
+        return None
+    high = found.high if found.high is not None else max(found.point * 2, mark * 2)
+    most = reach or max(high, mark) * 1.1 or 1.0
+
+    def at(value: float) -> float:
+        return round(min(100.0, 100 * max(0.0, value) / most), 1)
+
+    return Span(at(found.low), at(found.point), at(high), at(mark))
