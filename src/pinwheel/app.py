@@ -17,6 +17,8 @@ from pinwheel.faces import console, storefront
 from pinwheel.faces.storefront import (
     account_web,
     basket_web,
+    bigday_balance_web,
+    bigday_web,
     checkout_web,
     deals_web,
     found_web,
@@ -44,6 +46,7 @@ from pinwheel.ground.trust import jobs as trust_jobs
 from pinwheel.ground.trust import web as trust_web
 from pinwheel.growth import bigdays, community, journeys, measurement, newcomers, social, subsidy
 from pinwheel.growth.bigdays import jobs as bigdays_jobs
+from pinwheel.growth.bigdays import web as bigdays_web
 from pinwheel.growth.community import jobs as community_jobs
 from pinwheel.growth.community import web as community_web
 from pinwheel.growth.journeys import jobs as journeys_jobs
@@ -163,11 +166,14 @@ WEB: tuple[ModuleType, ...] = (
     subsidy_web,
     measurement_web,
     newcomers_web,
+    bigdays_web,
     open_web,
     goods_web,
     product_web,
     basket_web,
     deals_web,
+    bigday_web,
+    bigday_balance_web,
     wallet_web,
     checkout_web,
     own_orders_web,

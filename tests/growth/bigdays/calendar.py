@@ -58,7 +58,7 @@ class Shop(shop.Shop):
         } | how
         async with self.db.transaction(actor="operator") as tx:
             self.event_id = await bigdays.save_event(tx, NewEvent(**fields))
-            slot = NewSlot(name_en="First", name_zh="第一场", starts_at=OPENS,
+            slot = NewSlot(name_en="First", name_zh="第一场", starts_at=fields["starts_at"],
                            ends_at=fields["ends_at"])  # fmt: skip
             slot_id = await bigdays.add_slot(tx, self.event_id, slot)
             self.deal_id = await bigdays.add_deal(

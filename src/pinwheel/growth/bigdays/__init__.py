@@ -87,6 +87,7 @@ from pinwheel.growth.bigdays.queueing import (
     room_of,
     turn,
 )
+from pinwheel.growth.bigdays.report import Group, Report, report
 from pinwheel.growth.bigdays.stage import BigDayStage
 
 __all__ = [
@@ -116,6 +117,7 @@ __all__ = [
     "EventFixed",
     "EventNotOpen",
     "Gate",
+    "Group",
     "Kept",
     "NewDeal",
     "NewDeposit",
@@ -127,6 +129,7 @@ __all__ = [
     "NothingToSell",
     "OneForDeposit",
     "QueuePlace",
+    "Report",
     "Slot",
     "StockTooLow",
     "Ticket",
@@ -153,6 +156,7 @@ __all__ = [
     "place_of",
     "promises",
     "remind",
+    "report",
     "room_of",
     "save_event",
     "set_queue",

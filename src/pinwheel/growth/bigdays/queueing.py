@@ -224,8 +224,7 @@ async def admit(tx: Tx, event_id: uuid.UUID) -> int:
     if pace.admitting_from is None:  # set anew: begin with one burst at most
         since = tx.later_than(-BURST_SECONDS)
     allowed = int((tx.now - since).total_seconds() * rate)
-    most = allowed - pace.admitted_since
-    burst = max(1, int(rate * BURST_SECONDS))
+    tokens = max(0, min(allowed - pace.admitted_since, max(1, int(rate * BURST_SECONDS))))
     admitted: list[int] = await tx.values(
         """
         with next as (
@@ -239,7 +238,7 @@ async def admit(tx: Tx, event_id: uuid.UUID) -> int:
         """,
         tx.cell,
         event_id,
-        max(0, min(most, burst)),
+        tokens,
         tx.now,
         min(tx.later_than(event.admit_seconds), event.ends_at),
     )
@@ -253,7 +252,7 @@ async def admit(tx: Tx, event_id: uuid.UUID) -> int:
         event_id,
         max(admitted, default=0),
         since,
-        max(pace.admitted_since + len(admitted), allowed - burst),
+        allowed - (tokens - len(admitted)),
     )
     return len(admitted)
 
