@@ -42,7 +42,7 @@ _UNSAFE_AND_FAST = {
 
 
 def _in_memory() -> str | None:
-    """Where files live in memory and there is room: databases are copied ten times as fast there."""
+    """Where files live in memory and there is room: databases are copied there in a tenth."""
     place = Path("/dev/shm")
     try:
         roomy = os.access(place, os.W_OK) and shutil.disk_usage(place).free > ROOM_BYTES
