@@ -4,13 +4,15 @@ Words: a *campaign* is an operator's offer to buy in teams; a *team* has seats a
 *seat* is a ledger account's unit, held for an order before its payment is asked for and kept when
 it is paid; the *leader* opened the team; a *fill* is a seat that nobody took and a budget paid for.
 A *bargain* falls from its list price to its *floor* by the *cuts* of a plan that is committed
-before the first *help*.
+before the first *help*. A *share link* carries who shared it; a new buyer has one *owner*, written
+with the first paid order; a *reward* waits until the return window is over.
 
 Promises: a seat is sold once; nobody pays into a team that is full or has ended without getting
 everything back by itself; a team forms once, when its seats are paid; members are people, never
 invented ones; what one member does after a team has formed leaves the others alone. A
 bargain reaches its floor at exactly the promised number of valid helps, its whole gap is put aside
-from the start, and its plan can be verified by anybody in the end.
+from the start, and its plan can be verified by anybody in the end. A reward is
+given once, at most two levels up, and taken back once with what it was given for.
 """
 
 from pinwheel.growth.social.bargain import (
@@ -39,6 +41,31 @@ from pinwheel.growth.social.bargain_running import (
     stop_bargain_campaign,
 )
 from pinwheel.growth.social.bargain_stage import BargainStage
+from pinwheel.growth.social.invite import (
+    InviteCampaign,
+    InviteTerms,
+)
+from pinwheel.growth.social.invite_payouts import (
+    Payout,
+    RewardLine,
+    Statement,
+    TaxLine,
+    pay_out,
+    promoter_statement,
+    rewards,
+    set_tax_threshold,
+    tax_report,
+)
+from pinwheel.growth.social.invite_payouts import brought as brought_by_campaign
+from pinwheel.growth.social.invite_people import (
+    export_invites,
+)
+from pinwheel.growth.social.invite_running import (
+    invite_campaigns,
+    join_campaign,
+    save_invite_campaign,
+    set_invite_campaign,
+)
 from pinwheel.growth.social.model import (
     AlreadyInTeam,
     BargainBought,
@@ -84,6 +111,15 @@ from pinwheel.growth.social.model import (
     TooManyOpenTeams,
     TooManyTeams,
 )
+from pinwheel.growth.social.share_links import (
+    ShareLink,
+    channel_of,
+    clicks_of,
+    count_click,
+    link_of,
+)
+from pinwheel.growth.social.share_links import link as share_link
+from pinwheel.growth.social.share_links import touch as touch_link
 from pinwheel.growth.social.team import (
     Member,
     Policy,
@@ -154,7 +190,9 @@ __all__ = [
     "HelpLooksAgain",
     "HelpNotCounted",
     "Helped",
+    "InviteCampaign",
     "InviteNotOpen",
+    "InviteTerms",
     "LeaderRewards",
     "Member",
     "MoneyStep",
@@ -165,11 +203,16 @@ __all__ = [
     "OwnBargain",
     "OwnInvite",
     "OwnTeam",
+    "Payout",
     "Policy",
+    "RewardLine",
     "RewardPending",
     "RewardReleased",
     "RewardReversed",
     "SeatSight",
+    "ShareLink",
+    "Statement",
+    "TaxLine",
     "Team",
     "TeamBuysOneThing",
     "TeamCampaign",
@@ -198,26 +241,42 @@ __all__ = [
     "bargain_campaigns",
     "bargain_seen",
     "bargains",
+    "brought_by_campaign",
+    "channel_of",
+    "clicks_of",
     "come_to_team",
     "commitment_of",
+    "count_click",
     "export_bargains",
+    "export_invites",
     "export_teams",
     "grant_coupon",
     "help_bargains",
+    "invite_campaigns",
     "is_verified",
+    "join_campaign",
+    "link_of",
     "money_trail",
     "open_team_campaign",
     "open_teams",
+    "pay_out",
     "plan_of_cuts",
+    "promoter_statement",
+    "rewards",
     "running_bargain_campaigns",
     "running_plans",
     "save_bargain_campaign",
+    "save_invite_campaign",
     "save_team_campaign",
+    "set_invite_campaign",
+    "set_tax_threshold",
+    "share_link",
     "start_bargain",
     "start_bargain_campaign",
     "start_team_campaign",
     "stop_bargain_campaign",
     "stop_team_campaign",
+    "tax_report",
     "team_campaign",
     "team_campaigns",
     "team_line",
@@ -226,4 +285,5 @@ __all__ = [
     "team_seen",
     "teams",
     "teams_of_person",
+    "touch_link",
 ]

@@ -127,3 +127,36 @@ select b.id, b.state from social.bargain b
 -- promise: no bargain stays open long after its time
 select id, state, ends_at from social.bargain
  where state in ('running', 'reached') and ends_at < $now - interval '1 hour';
+
+-- promise: the sum of rewards is the ledger: each has given exactly what it says, from its budget too
+select r.id, r.state, r.amount_minor, r.reversed_minor, p.cost, p.spent
+  from social.reward r
+  left join lateral (
+    select coalesce(sum(case when p.debit = 'share-rewards:' || r.currency then p.amount
+                             when p.credit = 'share-rewards:' || r.currency then -p.amount else 0 end), 0) as cost,
+           coalesce(sum(case when p.debit = 'budget:' || r.budget_id || ':spent' then p.amount
+                             when p.credit = 'budget:' || r.budget_id || ':spent' then -p.amount else 0 end), 0) as spent
+      from ledger.v_posting p where p.cell = r.cell and p.document_id = r.id) p on true
+ where r.person_id is not null
+   and (p.cost <> case when r.released_at is null then 0 else r.amount_minor - r.reversed_minor end
+        or p.spent <> p.cost);
+
+-- promise: what waits is put aside, what does not holds nothing
+select r.id, r.state, coalesce(h.held, 0) as held
+  from social.reward r
+  left join lateral (
+    select sum(h.remaining) as held from ledger.v_hold h
+     where h.cell = r.cell and h.document_id = r.id and h.state = 'open') h on true
+ where coalesce(h.held, 0) <> case when r.state in ('pending', 'review') then r.amount_minor else 0 end;
+
+-- promise: nobody brought themselves, and no circle of three or less
+select a.order_id from social.attribution a
+  left join social.attribution b on b.cell = a.cell and b.child_person_id = a.parent_person_id
+  left join social.attribution c on c.cell = b.cell and c.child_person_id = b.parent_person_id
+ where a.child_person_id is not null
+   and a.child_person_id in (a.parent_person_id, b.parent_person_id, c.parent_person_id);
+
+-- promise: rewards go two levels up at most, and only for invitations that were not refused
+select r.id from social.reward r
+  join social.attribution a on a.cell = r.cell and a.order_id = r.root_order_id
+ where r.level > 2 or (a.decision = 'deny' and r.state in ('pending', 'released'));
