@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from pinwheel.ground import ledger
-from pinwheel.ground.ledger import Account, Journal, Transfer
+from pinwheel.growth import measurement
 from pinwheel.kernel import audit
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
-from pinwheel.kernel.errors import Refusal
 from pinwheel.strategy.lab import estimating, incidents, world
 from pinwheel.strategy.lab.living import City
 from pinwheel.strategy.lab.model import (
@@ -45,6 +43,7 @@ async def simulate(
     incidents.let_workers_die(db, scenario.seed)
     played = _Incidents(city)
     for number, slot in enumerate(slots_of(scenario)):
+        clock.set(slot)
         if slot.hour == SLOTS[0]:
             city.arrivals(slot - dt.timedelta(hours=SLOTS[0]))
             await _spend(db, truth.spend_minor, slot)
@@ -125,29 +124,15 @@ class _Incidents:
 
 
 async def _spend(db: Database, spend: dict[str, int], slot: dt.datetime) -> None:
-    """The day's marketing, in the books."""
-    money = ledger.money(CURRENCY)
-    async with db.transaction(actor=world.ACTOR) as tx:
-        journals = [
-            Journal(
-                document_kind="marketing",
-                document_id=tx.new_id(),
-                key=f"{channel}:{slot.date()}",
-                reason="simulated marketing",
-                transfers=(
-                    Transfer(
-                        Account(f"marketing:{channel}:{CURRENCY}", money),
-                        Account(f"marketing:payable:{CURRENCY}", money, "credit"),
-                        amount,
-                    ),
-                ),
-            )
-            for channel, amount in sorted(spend.items())
-            if amount
-        ]
-        for answer in await ledger.post(tx, journals):
-            if isinstance(answer, Refusal):
-                raise answer
+    """The day's marketing, as it is reported."""
+    days = [
+        measurement.NewSpend(channel, slot.date(), amount, CURRENCY)
+        for channel, amount in sorted(spend.items())
+        if amount
+    ]
+    if days:
+        async with db.transaction(actor=world.ACTOR) as tx:
+            await measurement.record_spend(tx, days)
 
 
 async def _report(city: City, played: _Incidents, promising: Sequence[str], began: float) -> Report:
