@@ -21,7 +21,7 @@ class Road(House):
     """``House`` with journeys: ``plan`` makes one that is live."""
 
     async def plan(self, *steps: Any, **how: Any) -> uuid.UUID:
-        said = {"trigger": Trigger(event="orders.order_placed"), "quiet": False,
+        said: dict[str, Any] = {"trigger": Trigger(event="orders.order_placed"), "quiet": False,
                 "holdout_basis_points": 0} | how  # fmt: skip
         async with self.db.transaction(actor="test") as tx:
             made = await journeys.save_journey(tx, "Test", Plan(steps=list(steps), **said))
