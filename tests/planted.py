@@ -36,6 +36,62 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "a robot's pages count for the person it names",
+        "insight/audience/counting.py",
+        "           and not is_bot\n",
+        "",
+        ("tests/insight/audience/test_counting.py",),
+    ),
+    Bug(
+        "a journey's plan takes any promotion for a coupon",
+        "growth/journeys/benefits.py",
+        "if found is None or not found.terms.conditions.coupon:",
+        "if found is None:",
+        ("tests/growth/journeys/test_benefits.py",),
+    ),
+    Bug(
+        "a release unpacked beside a process makes it unready",
+        "kernel/web/own.py",
+        "    if WANTED - set(applied):",
+        "    if {name for name, _ in sequence()} - set(applied):",
+        ("tests/kernel/test_web.py::test_a_release_unpacked_beside_it_leaves_it_ready",),
+    ),
+    Bug(
+        "an admission is good for any number of orders",
+        "growth/bigdays/stage.py",
+        "            draft.refusal = NotAdmitted(place.event_id)\n    asking",
+        "            pass\n    asking",
+        ("tests/growth/bigdays/test_queue.py",),
+    ),
+    Bug(
+        "a queue ticket isn't bound to its person",
+        "growth/bigdays/queueing.py",
+        'f"{body.hex()}:{person_id}", PURPOSE',
+        'body.hex(), PURPOSE',
+        ("tests/growth/bigdays/test_queue.py",),
+    ),
+    Bug(
+        "the balance may be paid in the second after its end",
+        "growth/bigdays/stage.py",
+        "<= state.now < deposit.balance_until",
+        "<= state.now <= deposit.balance_until",
+        ("tests/growth/bigdays/test_presale.py",),
+    ),
+    Bug(
+        "an order that fell keeps the deposit it was lent",
+        "growth/bigdays/balance.py",
+        "    if fallen:\n",
+        "    if False and fallen:\n",
+        ("tests/growth/bigdays/test_presale.py",),
+    ),
+    Bug(
+        "what the rate of a queue left unused is made up for without end",
+        "growth/bigdays/queueing.py",
+        "allowed - (tokens - len(admitted))",
+        "pace.admitted_since + len(admitted)",
+        ("tests/growth/bigdays/test_queue.py",),
+    ),
+    Bug(
         "whoever is erased is counted again by a late fact",
         "insight/audience/facts.py",
         "and o.person_id = any($2::uuid[]) and e.person_id is null\n",
