@@ -34,7 +34,7 @@ async def test_nothing_is_said_that_nobody_measured(desk: Desk) -> None:
     for path in PAGES:
         page = await chinese.get(f"/console/growth{path}")
         assert page.status_code == 200
-        assert "未测量" in text_of(page.text)
+        assert "未衡量" in text_of(page.text)
 
 
 async def test_a_clerk_and_a_visitor_see_none_of_it(desk: Desk) -> None:
