@@ -206,11 +206,15 @@ class Tx:
 def _grouped(
     reactions: Reactions, events: list[tuple[uuid.UUID, Event]], when: Any
 ) -> list[tuple[Reaction, list[tuple[uuid.UUID, Event]]]]:
-    groups: dict[str, tuple[Reaction, list[tuple[uuid.UUID, Event]]]] = {}
-    for item in events:
-        for reaction in reactions.to(type(item[1]), when):
-            groups.setdefault(reaction.name, (reaction, []))[1].append(item)
-    return list(groups.values())
+    """What reacts to ``events``, each with its own, in the order in which they were told."""
+    by_type: dict[type[Event], list[int]] = {}
+    for position, (_, event) in enumerate(events):
+        by_type.setdefault(type(event), []).append(position)
+    groups: dict[str, tuple[Reaction, list[int]]] = {}
+    for kind, positions in by_type.items():
+        for reaction in reactions.to(kind, when):
+            groups.setdefault(reaction.name, (reaction, []))[1].extend(positions)
+    return [(reaction, [events[p] for p in sorted(found)]) for reaction, found in groups.values()]
 
 
 class Database:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -355,6 +356,7 @@ def best_delivery_off(draft: Draft, code: str, price_minor: int) -> tuple[int, D
     return best
 
 
+@lru_cache(maxsize=4096)
 def free_delivery_hint(currency: str, missing_minor: int) -> Hint:
     amount, betrag = (words.money(missing_minor, currency, w) for w in ("en", "zh-CN"))
     return Hint(
