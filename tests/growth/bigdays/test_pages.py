@@ -142,6 +142,7 @@ async def test_the_queue_works_by_looking_again(
     page = await reader.get(path)
     assert "It is your turn" in page.text and 'http-equiv="refresh"' not in page.text
     assert "Add to cart" in (await reader.get(f"/days/{event}")).text
+    operator = await desk.signed_in("operator")  # the desk's session ended overnight
     board = await operator.get(f"/console/bigdays/{event}")
     assert "let in now" in text_of(board.text)
     report = await operator.get(f"/console/bigdays/{event}/report")

@@ -106,9 +106,18 @@ async def test_a_ticket_is_neither_forged_nor_handed_on(shop: Shop, clock: SetCl
     for token in [*forged, "", "x", "?" * 75, "a" * 5000]:
         with pytest.raises(bigdays.BadTicket):
             await room.look(token, person(1))
-    for other in (person(2), None):
-        with pytest.raises(bigdays.BadTicket):
-            await room.look(ticket.token, other)
+    await shop.join(*(person(n) for n in range(2, 30)))
+    clock.set(OPENS + 2 * SECOND)
+    await shop.turn()
+    drawn = await numbers(shop)
+    [last] = [who for who, number in drawn.items() if number == 29]
+    far = await room.arrive(shop.event_id, last)
+    clock.travel(seconds=2)
+    assert (await room.look(far.token, last)).ahead == 29 - 5 - 1
+    for token in (ticket.token, far.token):
+        for other in (person(50), None):
+            with pytest.raises(bigdays.BadTicket):
+                await room.look(token, other)
 
 
 async def test_no_deal_price_without_an_admission(
@@ -140,7 +149,7 @@ async def test_no_deal_price_without_an_admission(
         ),
         return_exceptions=True,
     )
-    assert sum(isinstance(a, orders.Bought) for a in answers) == 1, answers
+    assert sorted(type(a).__name__ for a in answers) == ["Bought"] + ["NotAdmitted"] * 3, answers
     await worker.drain()
     assert await shop.left() == 2
     assert not await shop.broken()
@@ -176,7 +185,10 @@ async def test_a_crowd_on_few_pieces(shop: Shop, clock: SetClock, worker: Worker
     buyers = int(os.environ.get("PINWHEEL_CROWD", "300"))
     pieces = max(10, buyers // 100)
     await shop.day(
-        pieces=pieces, queue_on=True, admit_per_minute=max(600, buyers * 6), admit_seconds=7200
+        pieces=pieces,
+        queue_on=True,
+        admit_per_minute=min(24_000, max(600, buyers * 6)),
+        admit_seconds=7200,
     )
     room = bigdays.room_of(shop.db)
     began = time.monotonic()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pinwheel.ground import identity, messages
 from pinwheel.ground.ledger import HoldExpired
-from pinwheel.growth.bigdays import actions, presale, privacy, queries, queueing
+from pinwheel.growth.bigdays import actions, balance, presale, privacy, queries, queueing
 from pinwheel.growth.bigdays.model import (
     DEPOSIT,
     BalanceAsked,
@@ -46,37 +46,37 @@ async def end_unpaid(tx: Tx, events: Sequence[HoldExpired]) -> None:
 async def note_asked(tx: Tx, events: Sequence[BalanceAsked]) -> None:
     asked = [pair for event in events for pair in event.orders]
     if asked:
-        await presale.note_asked(tx, asked)
+        await balance.note_asked(tx, asked)
 
 
 @during(orders.OrderCancelled)
 async def come_back(tx: Tx, events: Sequence[orders.OrderCancelled]) -> None:
     """In the order's own transaction: nobody can spend in between what was lent to it."""
     order_ids = [e.order_id for e in events]
-    await presale.take_back(tx, order_ids)
+    await balance.take_back(tx, order_ids)
     await queueing.settle_used(tx, order_ids, used=False)
 
 
 @during(payments.RefundCompleted)
 async def come_back_refunded(tx: Tx, events: Sequence[payments.RefundCompleted]) -> None:
-    await presale.note_refunds(tx, events)
+    await balance.note_refunds(tx, events)
 
 
 @during(payments.PaymentVoided)
 async def come_back_voided(tx: Tx, events: Sequence[payments.PaymentVoided]) -> None:
-    await presale.take_back(tx, [e.order_id for e in events])
+    await balance.take_back(tx, [e.order_id for e in events])
 
 
 @after(orders.OrderPlaced)
 async def note_placed(tx: Tx, events: Sequence[orders.OrderPlaced]) -> None:
     order_ids = [e.order_id for e in events]
-    await presale.note_placed(tx, order_ids)
+    await balance.note_placed(tx, order_ids)
     await queueing.settle_used(tx, order_ids, used=True)
 
 
 @after(orders.OrderShipped)
 async def note_shipped(tx: Tx, events: Sequence[orders.OrderShipped]) -> None:
-    await presale.note_shipped(tx, [e.order_id for e in events])
+    await balance.note_shipped(tx, [e.order_id for e in events])
 
 
 @during(promotions.TurnGiven)

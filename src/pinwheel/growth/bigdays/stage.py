@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pinwheel.ground import ledger, trust
-from pinwheel.growth.bigdays import presale
+from pinwheel.growth.bigdays import balance, presale
 from pinwheel.growth.bigdays.book import Guarded, book_of
 from pinwheel.growth.bigdays.model import (
     PRESALE,
@@ -76,11 +76,11 @@ class BigDayStage:
                 draft.refusal = _balance(state, draft, claim.id)
                 if draft.refusal is not None:
                     return
-        balance = state.balances.get(draft.id)
+        pays_balance = draft.id in state.balances
         claimed = {c.id for c in draft.claims if c.kind == QUEUE}
         for line in draft.lines:
             for deal in state.book.get(line.offer_id, ()):
-                if deal.holds_at(state.now, draft.market) and balance is None:
+                if deal.holds_at(state.now, draft.market) and not pays_balance:
                     self._guard(state, draft, deal, claimed)
         admitted = {place.id for place, _ in state.admitted.get(draft.id, ())}
         if claimed - admitted:  # somebody else's, not admitted yet, over, or for something else
@@ -126,7 +126,7 @@ class BigDayStage:
             await _use(tx, guarded)
         balances = [(standing[i], d) for i, d in state.balances.items() if i in standing]
         if balances:
-            answers = await presale.lend(tx, [(d.id, one) for d, one in balances])
+            answers = await balance.lend(tx, [(d.id, one) for d, one in balances])
             for (draft, _), answer in zip(balances, answers, strict=True):
                 if isinstance(answer, Refusal):
                     draft.refusal = BalanceUnderWay()
