@@ -16,6 +16,7 @@ from pinwheel.discovery.search import jobs as search_jobs
 from pinwheel.faces import console, storefront
 from pinwheel.faces.storefront import (
     account_web,
+    bargain_web,
     basket_web,
     bigday_balance_web,
     bigday_web,
@@ -24,11 +25,13 @@ from pinwheel.faces.storefront import (
     found_web,
     goods_web,
     help_web,
+    invite_web,
     letters_web,
     newcomer_web,
     one_tap_web,
     product_web,
     returning_web,
+    share_web,
     team_checkout_web,
     team_web,
     wallet_web,
@@ -55,7 +58,8 @@ from pinwheel.growth.measurement import jobs as measurement_jobs
 from pinwheel.growth.measurement import web as measurement_web
 from pinwheel.growth.newcomers import jobs as newcomers_jobs
 from pinwheel.growth.newcomers import web as newcomers_web
-from pinwheel.growth.social import bargain_jobs, team_jobs
+from pinwheel.growth.social import bargain_jobs, invite_jobs, team_jobs
+from pinwheel.growth.social import bargain_web as bargain_api
 from pinwheel.growth.social import team_web as team_api
 from pinwheel.growth.subsidy import jobs as subsidy_jobs
 from pinwheel.growth.subsidy import web as subsidy_web
@@ -133,6 +137,7 @@ JOBS: tuple[ModuleType, ...] = (
     journeys_jobs,
     team_jobs,
     bargain_jobs,
+    invite_jobs,
     subsidy_jobs,
     measurement_jobs,
     bigdays_jobs,
@@ -162,6 +167,7 @@ WEB: tuple[ModuleType, ...] = (
     demonstration_web,
     community_web,
     team_api,
+    bargain_api,
     journeys_web,
     subsidy_web,
     measurement_web,
@@ -186,6 +192,9 @@ WEB: tuple[ModuleType, ...] = (
     found_web,
     team_web,
     team_checkout_web,
+    bargain_web,
+    invite_web,
+    share_web,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
@@ -204,6 +213,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("teams", social.export_teams),
     ("bigdays", bigdays.export),
     ("bargains", social.export_bargains),
+    ("invites", social.export_invites),
     ("subsidy", subsidy.export),
     ("growth", measurement.export),
     ("experiments", experiments.export),

@@ -30,6 +30,8 @@ SCOPES: Mapping[str, str] = {
     "audience": "audience",
     "reviews": "orders:write",
     "teams": "teams:read",
+    "bargains": "teams:read",
+    "invites": "teams:read",
     "trust": "trust",
     "newcomers": "newcomers",
     "promotions": "promotions",
