@@ -36,6 +36,45 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "a help is counted without the bargain's lock",
+        "growth/social/bargain_running.py",
+        "select from social.bargain where cell = $1 and id = any($2::uuid[]) order by id for update",
+        "select from social.bargain where cell = $1 and id = any($2::uuid[]) order by id",
+        (
+            "tests/growth/social/test_bargains.py::test_a_hundred_at_once_and_exactly_the_promised_count",
+        ),
+    ),
+    Bug(
+        "what a plan's rounding leaves is lost",
+        "growth/social/bargain.py",
+        "    for number in order[:rest]:\n",
+        "    for number in order[: rest - 1]:\n",
+        ("tests/growth/social/test_bargains.py::test_every_plan_ends_exactly_at_its_floor",),
+    ),
+    Bug(
+        "a cancelled order's cuts are not kept for its bargain",
+        "growth/social/bargain_settling.py",
+        "    if missing > 0:\n",
+        "    if missing > 10**12:\n",
+        ("tests/growth/social/test_bargains.py::test_a_cancelled_order_gives_the_bargain_back",),
+    ),
+    Bug(
+        "a reward is released before its return window is over",
+        "growth/social/invite_settling.py",
+        "set due_at = $3::timestamptz + c.return_days * interval '1 day'",
+        "set due_at = $3::timestamptz",
+        (
+            "tests/growth/social/test_invites.py::test_a_reward_waits_for_the_return_window_and_comes_once",
+        ),
+    ),
+    Bug(
+        "a reward that was taken back is taken back again",
+        "growth/social/invite_settling.py",
+        "    if not reward.is_alive:\n        return reward\n    due = (",
+        "    due = (",
+        ("tests/growth/social/test_invites.py::test_a_refund_after_the_reward_takes_it_back_once",),
+    ),
+    Bug(
         "a robot's pages count for the person it names",
         "insight/audience/counting.py",
         "           and not is_bot\n",
@@ -482,6 +521,34 @@ BUGS = (
         "min(price_minor, goods.reference_minor) - goods.target_minor",
         "max(price_minor, goods.reference_minor) - goods.target_minor",
         ("tests/growth/subsidy/test_subsidy.py",),
+    ),
+    Bug(
+        "a corrected day of spend is posted whole a second time",
+        "growth/measurement/spending.py",
+        "more = row.amount_minor - before.amount_minor\n",
+        "more = row.amount_minor\n",
+        ("tests/growth/measurement/test_spend.py",),
+    ),
+    Bug(
+        "a buyer of before is counted as brought",
+        "growth/measurement/tree.py",
+        "and (p.placed_at, p.person_id) < (c.placed_at, c.person_id)\n",
+        "and p.person_id <> c.person_id\n",
+        ("tests/growth/measurement/test_town.py",),
+    ),
+    Bug(
+        "what is given with a repeat order counts as winning a buyer",
+        "growth/measurement/acquiring.py",
+        'WINNING = ("marketing", "first_order", "programme")',
+        'WINNING = ("marketing", "first_order", "programme", "repeat")',
+        ("tests/growth/measurement/test_town.py",),
+    ),
+    Bug(
+        "the marginal cost is the average",
+        "growth/measurement/viral.py",
+        "each_minor=cost / buyers if buyers else None,",
+        "each_minor=cost_so_far / buyers_so_far if buyers_so_far else None,",
+        ("tests/growth/measurement/test_viral.py",),
     ),
 )
 
