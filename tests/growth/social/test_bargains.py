@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ground.trust.crowd import Crowd
 from pinwheel import app
 from pinwheel.ground import trust
 from pinwheel.growth import social
@@ -447,4 +448,33 @@ async def test_whoever_is_erased_leaves_their_cut(market: Market) -> None:
         await forget_bargainers(tx, [friend])
     sight = await market.sees(begun)
     assert (sight.helped, sight.helpers[0].initials) == (1, None)
+    assert await market.broken() == []
+
+
+async def test_farms_are_kept_out(market: Market, record_property: Any) -> None:
+    """A simulated crowd: friends and colleagues help honestly; three owners have twelve accounts
+    on three devices each. What is planted beyond one help of each device must not count."""
+    await market.open(
+        money=200_000, helps=500, least_cut_minor=1, per_identity=50, helps_per_identity=50
+    )
+    crowd = Crowd(11, households=40, farms=1)
+    acts = crowd.helps()
+    async with market.db.transaction(actor="test") as tx:
+        await trust.note(tx, [s for a in crowd.accounts for s in a.seen])
+    owners = sorted({act.other_id for act, _ in acts if act.other_id is not None})
+    begun = {owner: await market.starts(owner) for owner in owners}
+    wishes = [
+        social.Help(bargain_id=begun[act.other_id].id, person_id=act.person_id)
+        for act, _ in acts
+        if act.other_id is not None
+    ]
+    answers: list[Any] = []
+    for start in range(0, len(wishes), 5):
+        async with market.db.transaction(actor="test") as tx:
+            answers += await social.help_bargains(tx, wishes[start : start + 5])
+    planted = [isinstance(a, Refusal) for a, (_, bad) in zip(answers, acts, strict=True) if bad]
+    honest = [isinstance(a, Refusal) for a, (_, bad) in zip(answers, acts, strict=True) if not bad]
+    record_property("measured", f"{sum(planted)}/{len(planted)} {sum(honest)}/{len(honest)}")
+    assert sum(planted) / len(planted) >= 0.7
+    assert sum(honest) / len(honest) <= 0.1
     assert await market.broken() == []

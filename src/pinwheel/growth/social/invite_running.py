@@ -23,6 +23,13 @@ async def save_invite_campaign(
     if (await budgets.budget(tx, terms.budget_id)).currency != terms.currency:
         raise Invalid("budget_id", "the budget is in another currency", "预算币种不一致")
     key = campaign_id or tx.new_id()
+    if not await _write_terms(tx, key, terms):
+        raise CampaignNotDraft()
+    return key
+
+
+async def _write_terms(tx: Tx, campaign_id: uuid.UUID, terms: InviteTerms) -> bool:
+    """Write the terms of a draft; False for a campaign that has started."""
     written = await tx.value(
         """
         insert into social.invite_campaign as c (cell, id, name, kind, currency, budget_id,
@@ -49,7 +56,7 @@ async def save_invite_campaign(
         returning id
         """,
         tx.cell,
-        key,
+        campaign_id,
         terms.name,
         terms.kind,
         terms.currency,
@@ -72,9 +79,7 @@ async def save_invite_campaign(
         terms.ends_at,
         tx.now,
     )
-    if written is None:
-        raise CampaignNotDraft()
-    return key
+    return written is not None
 
 
 async def set_invite_campaign(tx: Tx, campaign_id: uuid.UUID, *, running: bool) -> None:
