@@ -41,7 +41,7 @@ def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
         "PINWHEEL_LOG_LEVEL": "error",
     }
     made = House(tmp_path / "var", port, "operator", "ann@example.com", **settings)
-    assert made.process.wait(60) == 0, made.said()
+    assert made.process.wait(240) == 0, made.said()
     house = House(tmp_path / "var", port, "serve", **settings)
     house.wait_until_ready()
     try:
@@ -58,7 +58,7 @@ def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
             text=True,
             check=False,
             cwd=tmp_path,
-            timeout=150,
+            timeout=900,
             preexec_fn=world.die_with_parent,
         )
     finally:
