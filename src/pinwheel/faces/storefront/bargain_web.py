@@ -226,21 +226,8 @@ async def _checkout(
         country = chosen.country if chosen else form.country or market.countries[0]
         region = chosen.region if chosen else form.region
         form = msgspec.structs.replace(form, country=country)
-        ways = [o.code for o in frame.deliveries.get(market.code, [])] or [""]
-        drafts = [
-            orders.Draft(
-                id=tx.new_id(),
-                items=[orders.Item(sight.offer_id, 1)],
-                market=market.code,
-                country=country,
-                region=region,
-                person_id=person_id,
-                delivery=way or None,
-                claims=[orders.Claim("bargain", sight.id)],
-            )
-            for way in ways
-        ]
-        answers = await db.given[orders.Buying].checkout.quote(tx, drafts)
+        ways = [o.code for o in frame.deliveries.get(market.code, [])]
+        answers = await _quotes(tx, sight, market.code, person_id, (country, region), ways)
     quotes = {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
     refusal = next((a for a in answers if isinstance(a, Refusal)), None)
     way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
@@ -273,3 +260,32 @@ async def _checkout(
         "title": call.say("Checkout"),
         "robots": "noindex",
     }
+
+
+async def _quotes(
+    tx: Tx,
+    sight: social.BargainSight,
+    market: str,
+    person_id: UUID,
+    where: tuple[str, str],
+    ways: list[str],
+) -> list[orders.Quote | Refusal]:
+    """What it costs now with each way of delivery: one walk for all of them."""
+    country, region = where
+    drafts = [
+        orders.Draft(
+            id=tx.new_id(),
+            items=[orders.Item(sight.offer_id, 1)],
+            market=market,
+            country=country,
+            region=region,
+            person_id=person_id,
+            delivery=way or None,
+            claims=[orders.Claim("bargain", sight.id)],
+        )
+        for way in ways or [""]
+    ]
+    found: list[orders.Quote | Refusal] = await tx.db.given[orders.Buying].checkout.quote(
+        tx, drafts
+    )
+    return found
