@@ -4,13 +4,14 @@ old invoice says its lines and its delivery cost is what they cost."""
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from pinwheel.kernel.db import Tx
-from pinwheel.trade.orders import Checkout, Draft, Reason
+from pinwheel.trade.orders import Checkout, Discount, Draft, Reason
 
 
 class Invoiced(msgspec.Struct, frozen=True):
@@ -48,6 +49,21 @@ class InvoicePrices:
         draft.reasons.append(
             Reason("price", "Historical invoice price", "历史发票价格", draft.goods_minor)
         )
+        off: Counter[uuid.UUID] = Counter()
+        for one in self.invoices[draft.id]:
+            off[one.offer_id] += one.discount_minor
+        draft.discounts += [
+            Discount(
+                source="invoice",
+                source_id=draft.id,
+                offer_id=offer_id,
+                amount_minor=amount,
+                en="Paid less than invoiced",
+                zh="实付低于账单",
+            )
+            for offer_id, amount in off.items()
+            if amount
+        ]
         if draft.discount_minor:
             draft.reasons.append(
                 Reason("discount", "Paid less than invoiced", "实付低于账单", -draft.discount_minor)
