@@ -35,7 +35,11 @@ async def recount(tx: Tx) -> int:
         """,
         tx.cell,
     )
-    written = await tx.run(
+    return await _write(tx) + await _deepen(tx)
+
+
+async def _write(tx: Tx) -> int:
+    return await tx.run(
         """
         with paid as (
           select p.person_id, p.order_id, p.placed_at, p.market, p.currency, p.channel,
@@ -74,12 +78,11 @@ async def recount(tx: Tx) -> int:
                f.next_at, f.orders, f.net_minor, l.parent_id, l.campaign_id, l.via, 0, f.person_id
           from fresh f left join led l on l.person_id = f.person_id
         on conflict (cell, person_id) do update
-           set first_order_id = excluded.first_order_id, first_at = excluded.first_at,
-               market = excluded.market, currency = excluded.currency,
-               order_channel = excluded.order_channel, second_at = excluded.second_at,
-               orders = excluded.orders, net_minor = excluded.net_minor,
-               parent_id = excluded.parent_id, campaign_id = excluded.campaign_id,
-               via = excluded.via
+           set (first_order_id, first_at, market, currency, order_channel, second_at, orders,
+                net_minor, parent_id, campaign_id, via) =
+               (excluded.first_order_id, excluded.first_at, excluded.market, excluded.currency,
+                excluded.order_channel, excluded.second_at, excluded.orders,
+                excluded.net_minor, excluded.parent_id, excluded.campaign_id, excluded.via)
          where row(b.first_order_id, b.first_at, b.market, b.currency, b.order_channel,
                    b.second_at, b.orders, b.net_minor, b.parent_id, b.campaign_id, b.via)
                is distinct from
@@ -90,7 +93,6 @@ async def recount(tx: Tx) -> int:
         tx.cell,
         BRINGING_DAYS,
     )
-    return written + await _deepen(tx)
 
 
 async def _deepen(tx: Tx) -> int:

@@ -239,26 +239,7 @@ def warnings_of(
     fading: Interval | None,
 ) -> list[Warned]:
     """What a shop-keeper should look at before spending on. Each names its figures."""
-    found = []
-    came = sum(w.came for w in weeks[-4:])
-    before = sum(w.bought_before for w in weeks[-4:])
-    if came >= LEAST_EDGES and before * 2 >= came:
-        percent = round(100 * before / came)
-        found.append(
-            Warned(
-                "saturated",
-                f"{percent} % of those who came by a link in the last four weeks had bought before",
-                f"近四周经链接到来的人中 {percent}% 已是买家",
-            )
-        )
-    elif _rises(weeks):
-        found.append(
-            Warned(
-                "saturating",
-                "More and more of those who come by a link have bought before",
-                "经链接到来的人中，老买家占比持续上升",
-            )
-        )
+    found = _saturated(weeks)
     if reach is not None and reach >= 0.6:
         percent = round(100 * reach)
         found.append(
@@ -296,6 +277,31 @@ def warnings_of(
                 "below_one",
                 "K is below 1: by itself it ends; what it brings has to be paid for",
                 "K 小于 1：裂变会自行停止，新买家仍需付费获取",
+            )
+        )
+    return found
+
+
+def _saturated(weeks: Sequence[Spread]) -> list[Warned]:
+    """Do links still reach people who have not bought?"""
+    found = []
+    came = sum(w.came for w in weeks[-4:])
+    before = sum(w.bought_before for w in weeks[-4:])
+    if came >= LEAST_EDGES and before * 2 >= came:
+        percent = round(100 * before / came)
+        found.append(
+            Warned(
+                "saturated",
+                f"{percent} % of those who came by a link in the last four weeks had bought before",
+                f"近四周经链接到来的人中 {percent}% 已是买家",
+            )
+        )
+    elif _rises(weeks):
+        found.append(
+            Warned(
+                "saturating",
+                "More and more of those who come by a link have bought before",
+                "经链接到来的人中，老买家占比持续上升",
             )
         )
     return found
