@@ -106,7 +106,7 @@ BUGS = (
         "a queue ticket isn't bound to its person",
         "growth/bigdays/queueing.py",
         'f"{body.hex()}:{person_id}", PURPOSE',
-        'body.hex(), PURPOSE',
+        "body.hex(), PURPOSE",
         ("tests/growth/bigdays/test_queue.py",),
     ),
     Bug(

@@ -242,6 +242,7 @@ OPENINGS: tuple[Opening, ...] = (search_opening,)
 """What must be opened once the database is: group commits, an index. Each puts what handlers need
 into the dict; they find it as ``call.app.state[name]``."""
 
+
 @asynccontextmanager
 async def at_work(db: Database) -> AsyncIterator[None]:
     """What a process that runs the jobs keeps up besides them: the search index of its data
