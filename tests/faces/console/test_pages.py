@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from console_world import Desk
 from pinwheel.faces import console
+from pinwheel.growth import bigdays
 from pinwheel.kernel import words
 from pinwheel.kernel.web import routes_of
 
@@ -18,6 +20,23 @@ LISTS = (
     *("stock", "payments", "payments/settlement", "events", "jobs", "categories", "nodes"),
 )
 PAGES = Path(str(console.__file__)).parent / "pages"
+
+
+async def a_big_day(desk: Desk) -> uuid.UUID:
+    """The draft of one, whose pages can be looked at."""
+    now = desk.db.clock.now()
+    async with desk.db.transaction(actor="test") as tx:
+        return await bigdays.save_event(
+            tx,
+            bigdays.NewEvent(
+                name_en="A day",
+                name_zh="一天",
+                market="GB",
+                preheat_at=now,
+                starts_at=now + dt.timedelta(days=1),
+                ends_at=now + dt.timedelta(days=2),
+            ),
+        )
 
 
 async def addresses(desk: Desk) -> list[str]:
@@ -29,7 +48,9 @@ async def addresses(desk: Desk) -> list[str]:
         change = await tx.connection.fetchval("select id from catalogue.change limit 1")
         event = await tx.connection.fetchval("select id from kernel.event limit 1")
     person = desk.people["operator"]
+    day = await a_big_day(desk)
     given = {
+        "bigdays/{event_id:uuid}": f"bigdays/{day}",
         "{number:str}": number,
         "{payment_id:uuid}": payment,
         "{product_id:uuid}": product,

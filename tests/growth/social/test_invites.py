@@ -278,6 +278,7 @@ async def test_who_has_bought_before_is_nobody_s_new_buyer(circle: Circle) -> No
     await circle.open()
     child = uuid.uuid4()
     await circle.buys(child)
+    await circle.passes(0.01)
     await circle.invites(uuid.uuid4(), child)
     await circle.buys(child)
     assert await circle.states() == {}
