@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import random
 import uuid
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,7 +14,7 @@ import world
 from pinwheel import app
 from pinwheel.kernel import db as database
 from pinwheel.kernel.clock import SetClock
-from pinwheel.kernel.db import Database
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.jobs import Worker
 from pinwheel.trade import budgets, orders, promotions
@@ -329,3 +330,28 @@ async def test_segments_are_asked_of_whoever_knows(db: Database) -> None:
     assert (await shop.quote((0, 1), person_id=person(2))).discount_minor == 0
     assert (await shop.quote((0, 1))).discount_minor == 0
     assert GBP
+
+
+class Fussy:
+    """A stage behind the promotions that refuses every second draft when all was decided: as the
+    stock does that was lost to another process."""
+
+    async def load(self, tx: Tx, drafts: Sequence[orders.Draft], placing: bool) -> None:
+        return None
+
+    def decide(self, loaded: None, draft: orders.Draft) -> None:
+        return None
+
+    async def record(self, tx: Tx, loaded: None, drafts: Sequence[orders.Draft]) -> None:
+        for draft in drafts[1::2]:
+            draft.refusal = orders.OfferUnavailable(sku="T-0")
+
+
+async def test_an_order_that_falls_at_the_last_step_has_used_nothing(shop: Shop) -> None:
+    await shop.promote(promotions.PercentageOff(1000), limits=Limits(uses=10))
+    checkout = orders.Checkout(promotions.PromotionStage(), Fussy())
+    drafts = [shop.draft((0, 1), person_id=person(n)) for n in range(4)]
+    async with shop.db.transaction(actor="test") as tx:
+        answers = await checkout.place(tx, drafts)
+    assert [isinstance(a, orders.Placed) for a in answers] == [True, False, True, False]
+    assert await shop.broken() == []

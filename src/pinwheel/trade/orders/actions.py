@@ -30,7 +30,7 @@ from pinwheel.trade.orders.model import (
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
 from pinwheel.trade.orders.price_stages import Segments
 from pinwheel.trade.orders.queries import lines_of
-from pinwheel.trade.orders.stages import Stage, payments_of, row_of_stages, walk
+from pinwheel.trade.orders.stages import Stage, Writes, payments_of, row_of_stages, walk
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 from pinwheel.trade.orders.writing import insert_orders
 
@@ -78,6 +78,9 @@ class Checkout:
         standing = [d for d in fresh if d.refusal is None]
         if standing:
             await insert_orders(tx, standing)
+            for stage, loaded in zip(self.stages, loads, strict=True):
+                if isinstance(stage, Writes):
+                    await stage.written(tx, loaded, standing)
         for draft in fresh:
             answers[draft.id] = draft.refusal or Placed(
                 order_id=draft.id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -54,6 +54,14 @@ class Stage(Protocol):
     def decide(self, loaded: Any, draft: Draft) -> None: ...
 
     async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None: ...
+
+
+@runtime_checkable
+class Writes(Protocol):
+    """A stage that writes rows about orders: called once the batch is through, with the drafts
+    that became one. What ``record`` took for a draft that fell after it comes back by itself."""
+
+    async def written(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None: ...
 
 
 async def walk(

@@ -235,10 +235,11 @@ class PromotionStage:
         for (draft, taken, account, _), answer in zip(wanted, answers, strict=True):
             if isinstance(answer, Refusal) and draft.refusal is None:
                 draft.refusal = _lost(taken, account)
-        await write_uses(
-            tx,
-            [_new_use(draft, taken) for draft, taken in mine if draft.refusal is None],
-        )
+
+    async def written(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        """The uses of the drafts that became orders."""
+        state: Loaded = loaded
+        await write_uses(tx, [_new_use(d, t) for d in drafts for t in state.taken.get(d.id, ())])
 
 
 def _is_live(state: Loaded, right: Entitled) -> bool:
