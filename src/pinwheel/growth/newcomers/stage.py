@@ -135,7 +135,12 @@ class NewcomerStage:
                 draft.refusal = use
         refused = [d for d, _ in asking if d.refusal is not None]
         await trust.refuse(tx, [(loaded.verdicts[d.id], FIRST_ORDER) for d in refused])
-        await actions.write_wins(tx, [win for draft, win in mine if draft.refusal is None])
+
+    async def written(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
+        """What the orders that stand have won."""
+        if loaded is not None:
+            wins = [loaded.wins[d.id] for d in drafts if d.id in loaded.wins]
+            await actions.write_wins(tx, wins)
 
 
 def _claims(draft: Draft) -> list[uuid.UUID]:
