@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,12 +10,20 @@ import segno
 
 from pinwheel.faces.storefront import team_queries
 from pinwheel.faces.storefront.basket_web import sums
-from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
-from pinwheel.faces.storefront.checkout_web import address_choice, address_of, ways_of_delivery
+from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
-from pinwheel.faces.storefront.order_view import country_name
+from pinwheel.faces.storefront.ordering import (
+    buyer_of,
+    claim_drafts,
+    form_fields,
+    missing,
+    quotes_of,
+    refused,
+    way_of,
+    wish_of,
+)
 from pinwheel.faces.storefront.orders_web import owner_of
 from pinwheel.faces.storefront.team_view import initials_of, thing_of, time_left
 from pinwheel.ground import identity
@@ -24,7 +31,7 @@ from pinwheel.growth import social
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
-from pinwheel.trade import orders, payments
+from pinwheel.trade import orders
 
 PAGE, CHECKOUT = "storefront/bargain.html", "storefront/bargain_checkout.html"
 SUM = "storefront/_checkout_sum.html"
@@ -174,37 +181,25 @@ async def buy(
     market = market_of(call, await frame_of(db))
     wrong = faults(call, data, market)
     if wrong:
-        told = call.say("Something is missing. Please look at the marked fields.")
-        more = await _checkout(call, db, token, data)
-        return Answer({**more, "errors": wrong, "error": told}, page=CHECKOUT, status=422)
+        more = await _checkout(call, db, token, data) | missing(call, wrong)
+        return Answer(more, page=CHECKOUT, status=422)
     async with db.reading() as tx:
         sight = await social.bargain_seen(tx, token[:64], person_id=person_id)
-    key = data.key or secrets.token_urlsafe(12)
-    tender = data.tender()
-    wish = orders.Wish(
-        market=market.code,
-        quote=data.quote,
-        key=key,
-        delivery=data.delivery or None,
-        address_id=data.stored_address(),
-        ship_to=None if data.stored_address() else data.ship_to(),
-        email=data.email.strip(),
-        tenders=(tender,) if tender else (),
-        method_id=data.stored_method(),
-        return_url=f"/checkout/placed?key={key}",
-        items=(orders.Item(sight.offer_id, 1),),
-        claims=(orders.Claim("bargain", sight.id),),
-        device=device_of(call)[0],
-    )
+    device, cookies = device_of(call)
+    item, claim = _at_its_price(sight)
+    wish = wish_of(data, market.code, device, item=item, claim=claim)
     try:
         bought = await orders.order_cart(db, call.caller, person_id, wish)
     except Refusal as refusal:
         if refusal.status >= 500 or not call.wants_page:
             raise
         more = await _checkout(call, db, token, data, fresh=True)
-        error = refusal.sentence(call.language)
-        return Answer({**more, "error": error}, page=CHECKOUT, status=refusal.status)
-    return See(bought.action_url or f"/checkout/placed?key={key}", bought)
+        return Answer({**more, **refused(call, refusal)}, page=CHECKOUT, status=refusal.status)
+    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
+
+
+def _at_its_price(sight: social.BargainSight) -> tuple[orders.Item, orders.Claim]:
+    return orders.Item(sight.offer_id, 1), orders.Claim("bargain", sight.id)
 
 
 async def _checkout(
@@ -213,24 +208,23 @@ async def _checkout(
     frame = await frame_of(db)
     market = market_of(call, frame)
     person_id = owner_of(call)
-    addresses: list[identity.Address] = []
-    kept: list[payments.Method] = []
+    device, _ = device_of(call)
     async with db.reading() as tx:
         sight = await social.bargain_seen(tx, token[:64], person_id=person_id)
         seen = await team_queries.things(tx, [sight.offer_id], sight.currency)
-        if call.caller.is_known:
-            every = await identity.addresses_of(tx, person_id)
-            addresses = [a for a in every if a.country in market.countries]
-            kept = await payments.methods_of(tx, person_id)
-        chosen = address_of(form, addresses, first=fresh and not form.name)
-        country = chosen.country if chosen else form.country or market.countries[0]
-        region = chosen.region if chosen else form.region
-        form = msgspec.structs.replace(form, country=country)
-        ways = [o.code for o in frame.deliveries.get(market.code, [])]
-        answers = await _quotes(tx, sight, market.code, person_id, (country, region), ways)
-    quotes = {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
-    refusal = next((a for a in answers if isinstance(a, Refusal)), None)
-    way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
+        buyer = await buyer_of(tx, call, form, market, fresh=fresh)
+        item, claim = _at_its_price(sight)
+        drafts = claim_drafts(
+            tx,
+            buyer,
+            frame,
+            market,
+            item=item,
+            claim=claim,
+            person_id=person_id,
+            device=device,
+        )
+        quotes, refusal = await quotes_of(tx, drafts)
     line = thing_of(call, frame, seen[sight.offer_id]) | {
         "id": sight.offer_id,
         "quantity": 1,
@@ -238,54 +232,13 @@ async def _checkout(
         "price_minor": sight.list_minor,
         "total_minor": sight.list_minor,
     }
-    quote = quotes.get(way)
+    quote = quotes.get(way_of(buyer.form, quotes))
     cart = {"lines": [line], "orderable": quote is not None}
     return {
         "cart": cart | sums(call, quote, market.currency),
         "bargain": sight,
         "checkout_path": f"/bargain/{sight.token}/buy",
-        "form": msgspec.structs.asdict(form),
-        "errors": {},
-        "countries": [(c, country_name(c, call.language)) for c in market.countries],
-        "states": [("", call.say("Choose …")), *((s, s) for s in STATES)]
-        if "US" in market.countries
-        else None,
-        "addresses": [address_choice(a, chosen) for a in addresses],
-        "other_address": chosen is None,
-        "deliveries": ways_of_delivery(call, frame, market, quotes, way),
-        "payments": payment_choices(call, form, kept, "sandbox" in payments.providers_of(db)),
-        "quotes": [f"{code}={one.token}" for code, one in quotes.items()],
-        "key": secrets.token_urlsafe(12) if fresh or not form.key else form.key,
-        "error": refusal.sentence(call.language) if refusal and not quotes else None,
+        **form_fields(call, db, frame, market, buyer, quotes, fresh=fresh),
+        "error": refusal.sentence(call.language) if refusal else None,
         "title": call.say("Checkout"),
-        "robots": "noindex",
     }
-
-
-async def _quotes(
-    tx: Tx,
-    sight: social.BargainSight,
-    market: str,
-    person_id: UUID,
-    where: tuple[str, str],
-    ways: list[str],
-) -> list[orders.Quote | Refusal]:
-    """What it costs now with each way of delivery: one walk for all of them."""
-    country, region = where
-    drafts = [
-        orders.Draft(
-            id=tx.new_id(),
-            items=[orders.Item(sight.offer_id, 1)],
-            market=market,
-            country=country,
-            region=region,
-            person_id=person_id,
-            delivery=way or None,
-            claims=[orders.Claim("bargain", sight.id)],
-        )
-        for way in ways or [""]
-    ]
-    found: list[orders.Quote | Refusal] = await tx.db.given[orders.Buying].checkout.quote(
-        tx, drafts
-    )
-    return found

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from pinwheel.faces.storefront import queries
 from pinwheel.faces.storefront.basket_web import shown_cart, shown_coupons, sums
-from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
+from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
-from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
-from pinwheel.faces.storefront.order_view import country_name, next_steps, parcel_sentence
-from pinwheel.faces.storefront.showing import arrival
-from pinwheel.ground import identity
+from pinwheel.faces.storefront.frame import frame_of, market_of
+from pinwheel.faces.storefront.order_view import next_steps, parcel_sentence
+from pinwheel.faces.storefront.ordering import (
+    Buyer,
+    buyer_of,
+    form_fields,
+    missing,
+    quotes_of,
+    refused,
+    way_of,
+    wish_of,
+)
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
@@ -51,32 +56,17 @@ async def place(
         return See("/cart")
     wrong = faults(call, data, market)
     if wrong:
-        told = call.say("Something is missing. Please look at the marked fields.")
-        more = await _page(call, db, data)
-        return Answer({**more, "errors": wrong, "error": told}, page=PAGE, status=422)
-    tender = data.tender()
+        more = await _page(call, db, data) | missing(call, wrong)
+        return Answer(more, page=PAGE, status=422)
     device, cookies = device_of(call)
-    wish = orders.Wish(
-        market=market.code,
-        quote=data.quote,
-        key=data.key or secrets.token_urlsafe(12),
-        delivery=data.delivery or None,
-        address_id=data.stored_address(),
-        ship_to=None if data.stored_address() else data.ship_to(),
-        email=data.email.strip(),
-        tenders=(tender,) if tender else (),
-        method_id=data.stored_method(),
-        return_url=f"/checkout/placed?key={data.key}",
-        device=device,
-    )
+    wish = wish_of(data, market.code, device)
     try:
         bought = await orders.order_cart(db, call.caller, person_id, wish)
     except Refusal as refusal:
         if refusal.status >= 500:
             raise
         return await _again(call, db, data, refusal)
-    path = bought.action_url or f"/checkout/placed?key={data.key}"
-    return See(path, bought, cookies=cookies)
+    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
 
 
 async def _again(
@@ -87,11 +77,7 @@ async def _again(
     more = await _page(call, db, form, fresh=True)
     if not more["cart"]["lines"]:
         raise refusal
-    sentence = refusal.sentence(call.language)
-    told = {"quote_changes": [sentence]} if isinstance(refusal, orders.StaleQuote) else {}
-    return Answer(
-        {**more, **told, "error": None if told else sentence}, page=PAGE, status=refusal.status
-    )
+    return Answer({**more, **refused(call, refusal)}, page=PAGE, status=refusal.status)
 
 
 async def _page(
@@ -101,52 +87,30 @@ async def _page(
     market = market_of(call, frame)
     person_id = call.caller.person_id
     device, _ = device_of(call)
-    addresses: list[identity.Address] = []
-    kept: list[payments.Method] = []
     async with db.reading() as tx:
-        if person_id is not None and call.caller.is_known:
-            every = await identity.addresses_of(tx, person_id)
-            addresses = [a for a in every if a.country in market.countries]
-            kept = await payments.methods_of(tx, person_id)
-        chosen = address_of(form, addresses, first=fresh and not form.name)
-        country = chosen.country if chosen else form.country or market.countries[0]
-        region = chosen.region if chosen else form.region
-        form = msgspec.structs.replace(form, country=country)
+        buyer = await buyer_of(tx, call, form, market, fresh=fresh)
         sight = await orders.cart(
             tx,
             db.given[orders.Buying].checkout,
             person_id,
             market=market.code,
-            country=country,
-            region=region,
+            country=buyer.country,
+            region=buyer.region,
             device=device,
         )
-        quotes = await _quotes(tx, sight, person_id, market, country, region, device)
+        quotes = await _quotes(tx, sight, person_id, market, buyer, device)
         seen = await queries.pictures(tx, [i.variant_id for i in sight.lines if i.variant_id])
         wallet = await promotions.wallet(tx, person_id) if person_id and sight.lines else []
-    way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
-    key = secrets.token_urlsafe(12) if fresh or not form.key else form.key
+    way = way_of(buyer.form, quotes)
     cart = shown_cart(call, frame, sight, seen, market.currency)
     if way:
         cart |= sums(call, quotes[way], market.currency)
     return {
         "cart": cart,
         "coupons": shown_coupons(call, sight, wallet),
-        "form": msgspec.structs.asdict(form),
-        "errors": {},
-        "countries": [(c, country_name(c, call.language)) for c in market.countries],
-        "states": [("", call.say("Choose …")), *((s, s) for s in STATES)]
-        if "US" in market.countries
-        else None,
-        "addresses": [address_choice(a, chosen) for a in addresses],
-        "other_address": chosen is None,
-        "deliveries": ways_of_delivery(call, frame, market, quotes, way),
-        "payments": payment_choices(call, form, kept, "sandbox" in payments.providers_of(db)),
-        "quotes": [f"{code}={quote.token}" for code, quote in quotes.items()],
-        "key": key,
+        **form_fields(call, db, frame, market, buyer, quotes, fresh=fresh),
         "error": _why_not(call, sight),
         "title": call.say("Checkout"),
-        "robots": "noindex",
     }
 
 
@@ -156,31 +120,12 @@ def _why_not(call: Call, sight: orders.CartSight) -> str | None:
     return sight.refusal.zh if call.language == "zh-CN" else sight.refusal.en
 
 
-def address_of(
-    form: CheckoutForm, addresses: list[identity.Address], *, first: bool
-) -> identity.Address | None:
-    asked = form.stored_address()
-    found = next((a for a in addresses if a.id == asked), None)
-    return found or (addresses[0] if first and addresses else None)
-
-
-def address_choice(one: identity.Address, chosen: identity.Address | None) -> dict[str, Any]:
-    parts = (one.line1, one.line2, one.postal_code, one.city, one.region, one.country)
-    return {
-        "id": str(one.id),
-        "name": one.recipient_name,
-        "lines": ", ".join(p for p in parts if p),
-        "chosen": chosen is not None and one.id == chosen.id,
-    }
-
-
 async def _quotes(
     tx: Tx,
     sight: orders.CartSight,
     person_id: UUID | None,
     market: pricing.Market,
-    country: str,
-    region: str,
+    buyer: Buyer,
     device: str,
 ) -> dict[str, orders.Quote]:
     """What the cart would cost with each way of delivery: one walk for all of them."""
@@ -192,8 +137,8 @@ async def _quotes(
             id=tx.new_id(),
             items=items,
             market=market.code,
-            country=country,
-            region=region,
+            country=buyer.country,
+            region=buyer.region,
             person_id=person_id,
             delivery=option.code,
             coupons=sight.coupons,
@@ -201,34 +146,7 @@ async def _quotes(
         )
         for option in sight.quote.options
     ]
-    answers = await tx.db.given[orders.Buying].checkout.quote(tx, drafts)
-    return {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
-
-
-def ways_of_delivery(
-    call: Call,
-    frame: Frame,
-    market: pricing.Market,
-    quotes: dict[str, orders.Quote],
-    chosen: str,
-) -> list[dict[str, Any]]:
-    options = {o.code: o for o in frame.deliveries.get(market.code, [])}
-    now = call.db.clock.now()
-    found = []
-    for code, quote in quotes.items():
-        name = next((o.name for o in quote.options if o.code == code), {})
-        note = arrival(now, options[code], call.language) if code in options else ""
-        found.append(
-            {
-                "value": code,
-                "label": said(name, call.language),
-                "note": note,
-                "price_minor": quote.delivery_minor,
-                "total_minor": quote.total_minor,
-                "chosen": code == chosen,
-            }
-        )
-    return found
+    return (await quotes_of(tx, drafts))[0]
 
 
 @get("/checkout/placed")

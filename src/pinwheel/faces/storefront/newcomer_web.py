@@ -3,7 +3,6 @@ again when something was refused."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,11 +10,19 @@ import msgspec
 
 from pinwheel.faces.storefront import queries
 from pinwheel.faces.storefront.basket_web import sums
-from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
-from pinwheel.faces.storefront.checkout_web import address_choice, address_of, ways_of_delivery
+from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
-from pinwheel.faces.storefront.order_view import country_name
+from pinwheel.faces.storefront.ordering import (
+    buyer_of,
+    claim_drafts,
+    form_fields,
+    missing,
+    quotes_of,
+    refused,
+    way_of,
+    wish_of,
+)
 from pinwheel.faces.storefront.showing import line_of
 from pinwheel.ground import identity, trust
 from pinwheel.growth import newcomers
@@ -23,7 +30,7 @@ from pinwheel.growth.newcomers import PoolOffer
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
-from pinwheel.trade import orders, payments, pricing
+from pinwheel.trade import orders, pricing
 
 PAGE = "storefront/newcomer_checkout.html"
 SUM = "storefront/_checkout_sum.html"
@@ -103,9 +110,8 @@ async def order_newcomer(
     device, cookies = device_of(call)
     wrong = faults(call, data, market)
     if wrong:
-        told = call.say("Something is missing. Please look at the marked fields.")
-        more = await _page(call, db, offer_id, data)
-        return Answer({**more, "errors": wrong, "error": told}, page=PAGE, status=422)
+        more = await _page(call, db, offer_id, data) | missing(call, wrong)
+        return Answer(more, page=PAGE, status=422)
     async with db.transaction(actor=call.caller.actor) as tx:
         person_id = await identity.guest_of(tx, call.caller, call.token)
         offer = await _offer(tx, offer_id, market)
@@ -113,46 +119,24 @@ async def order_newcomer(
             tx,
             [*trust.seen_device(person_id, device), *trust.seen_network(person_id, call.address)],
         )
-    wish = _wish(data, market, offer, device)
+    wish = wish_of(data, market.code, device, item=_one(offer), claim=_claim(offer))
     try:
         bought = await orders.order_cart(db, call.caller, person_id, wish)
     except Refusal as refusal:
         if refusal.status >= 500 or not call.wants_page:
             raise
         more = await _page(call, db, offer_id, data, fresh=True)
-        sentence = refusal.sentence(call.language)
-        is_stale = isinstance(refusal, orders.StaleQuote)
-        return Answer(
-            {
-                **more,
-                "quote_changes": [sentence] if is_stale else [],
-                "error": None if is_stale else sentence,
-                "asks": isinstance(refusal, ASKABLE),
-            },
-            page=PAGE,
-            status=refusal.status,
-        )
-    path = bought.action_url or f"/checkout/placed?key={data.key}"
-    return See(path, bought, cookies=cookies)
+        more |= refused(call, refusal) | {"asks": isinstance(refusal, ASKABLE)}
+        return Answer(more, page=PAGE, status=refusal.status)
+    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
 
 
-def _wish(data: CheckoutForm, market: pricing.Market, offer: PoolOffer, device: str) -> orders.Wish:
-    tender = data.tender()
-    return orders.Wish(
-        market=market.code,
-        quote=data.quote,
-        key=data.key or secrets.token_urlsafe(12),
-        delivery=data.delivery or None,
-        address_id=data.stored_address(),
-        ship_to=None if data.stored_address() else data.ship_to(),
-        email=data.email.strip(),
-        tenders=(tender,) if tender else (),
-        method_id=data.stored_method(),
-        return_url=f"/checkout/placed?key={data.key}",
-        items=(orders.Item(offer.offer_id, 1),),
-        claims=(orders.Claim(newcomers.CLAIM, offer.id),),
-        device=device,
-    )
+def _one(offer: PoolOffer) -> orders.Item:
+    return orders.Item(offer.offer_id, 1)
+
+
+def _claim(offer: PoolOffer) -> orders.Claim:
+    return orders.Claim(newcomers.CLAIM, offer.id)
 
 
 ASKABLE = (newcomers.NotNew, newcomers.NewcomerLooksAgain, trust.AlreadyUsed)
@@ -171,24 +155,26 @@ async def _page(
     frame = await frame_of(db)
     market = market_of(call, frame)
     person_id = call.caller.person_id
-    addresses: list[identity.Address] = []
-    kept: list[payments.Method] = []
+    device, _ = device_of(call)
     async with db.reading() as tx:
-        if person_id is not None and call.caller.is_known:
-            every = await identity.addresses_of(tx, person_id)
-            addresses = [a for a in every if a.country in market.countries]
-            kept = await payments.methods_of(tx, person_id)
+        buyer = await buyer_of(tx, call, form, market, fresh=fresh)
         offer = await _offer(tx, offer_id, market)
-        chosen = address_of(form, addresses, first=fresh and not form.name)
-        country = chosen.country if chosen else form.country or market.countries[0]
-        region = chosen.region if chosen else form.region
-        form = msgspec.structs.replace(form, country=country)
         cards = await _cards(tx, call, frame, [offer], market)
-        quotes, refusal = await _quotes(tx, frame, market, offer, person_id, country, region)
+        drafts = claim_drafts(
+            tx,
+            buyer,
+            frame,
+            market,
+            item=_one(offer),
+            claim=_claim(offer),
+            person_id=person_id or tx.new_id(),  # who is nobody yet is taken for somebody new
+            device=device,
+        )
+        quotes, refusal = await quotes_of(tx, drafts)
     if not cards:
         raise NotFound(what="newcomer offer")
     card = cards[0]
-    way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
+    way = way_of(buyer.form, quotes)
     line = {**card, "buyable": 1, "price_minor": card["normal_minor"]}
     line["total_minor"] = card["normal_minor"]
     cart = {"lines": [line], **sums(call, quotes.get(way), market.currency)}
@@ -198,52 +184,11 @@ async def _page(
         "cart": cart,
         "card": card,
         "checkout_path": f"/newcomers/{offer_id}",
-        "form": msgspec.structs.asdict(form),
-        "errors": {},
-        "countries": [(c, country_name(c, call.language)) for c in market.countries],
-        "states": [("", call.say("Choose …")), *((s, s) for s in STATES)]
-        if "US" in market.countries
-        else None,
-        "addresses": [address_choice(a, chosen) for a in addresses],
-        "other_address": chosen is None,
-        "deliveries": ways_of_delivery(call, frame, market, quotes, way),
-        "payments": payment_choices(call, form, kept, "sandbox" in payments.providers_of(db)),
-        "quotes": [f"{code}={quote.token}" for code, quote in quotes.items()],
-        "key": secrets.token_urlsafe(12) if fresh or not form.key else form.key,
+        **form_fields(call, db, frame, market, buyer, quotes, fresh=fresh),
         "error": refusal.sentence(call.language) if refusal else None,
         "asks": isinstance(refusal, ASKABLE),
         "title": call.say("For your first order"),
-        "robots": "noindex",
     }
-
-
-async def _quotes(
-    tx: Tx,
-    frame: Frame,
-    market: pricing.Market,
-    offer: PoolOffer,
-    person_id: UUID | None,
-    country: str,
-    region: str,
-) -> tuple[dict[str, orders.Quote], Refusal | None]:
-    """What it would cost with each way of delivery. Who is nobody yet is taken for somebody new."""
-    drafts = [
-        orders.Draft(
-            id=tx.new_id(),
-            items=[orders.Item(offer.offer_id, 1)],
-            market=market.code,
-            country=country,
-            region=region,
-            person_id=person_id or tx.new_id(),
-            delivery=option.code,
-            claims=[orders.Claim(newcomers.CLAIM, offer.id)],
-        )
-        for option in frame.deliveries.get(market.code, [])
-    ]
-    answers = await tx.db.given[orders.Buying].checkout.quote(tx, drafts)
-    found = {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
-    refusal = next((a for a in answers if isinstance(a, Refusal)), None)
-    return found, None if found else refusal
 
 
 # --- asking to be looked at again

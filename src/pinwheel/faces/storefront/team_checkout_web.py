@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -11,11 +10,19 @@ import msgspec
 
 from pinwheel.faces.storefront import team_queries
 from pinwheel.faces.storefront.basket_web import sums
-from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, faults, payment_choices
-from pinwheel.faces.storefront.checkout_web import address_choice, address_of, ways_of_delivery
+from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
-from pinwheel.faces.storefront.order_view import country_name
+from pinwheel.faces.storefront.ordering import (
+    buyer_of,
+    claim_drafts,
+    form_fields,
+    missing,
+    quotes_of,
+    refused,
+    way_of,
+    wish_of,
+)
 from pinwheel.faces.storefront.team_queries import Thing
 from pinwheel.faces.storefront.team_view import initials_of, thing_of, what_if_it_fails
 from pinwheel.ground import identity
@@ -23,7 +30,7 @@ from pinwheel.growth import social
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
-from pinwheel.trade import orders, payments, pricing
+from pinwheel.trade import orders
 
 PAGE, SUM = "storefront/team_checkout.html", "storefront/_checkout_sum.html"
 PATH = "/teams/checkout"
@@ -99,43 +106,22 @@ async def place(
         return See("/cart")
     wrong = faults(call, data, market)
     if wrong:
-        told = call.say("Something is missing. Please look at the marked fields.")
-        more = await _page(call, db, data)
-        return Answer({**more, "errors": wrong, "error": told}, page=PAGE, status=422)
+        more = await _page(call, db, data) | missing(call, wrong)
+        return Answer(more, page=PAGE, status=422)
     async with db.transaction(actor=call.caller.actor, request_id=call.request_id) as tx:
         seat = await _seat(tx, data)
         initials = await _initials(tx, person_id, data) if data.shows_initial else None
         await social.come_to_team(tx, seat.claim.id, person_id, initials=initials)
-    key = data.key or secrets.token_urlsafe(12)
     device, cookies = device_of(call)
+    item = orders.Item(seat.thing.offer_id, data.quantity)
+    wish = wish_of(data, market.code, device, item=item, claim=seat.claim, placed="/teams/placed")
     try:
-        bought = await orders.order_cart(
-            db, call.caller, person_id, _wish(data, seat, market.code, key, device)
-        )
+        bought = await orders.order_cart(db, call.caller, person_id, wish)
     except Refusal as refusal:
         if refusal.status >= 500:
             raise
         return await _again(call, db, data, refusal)
-    return See(bought.action_url or f"/teams/placed?key={key}", bought, cookies=cookies)
-
-
-def _wish(form: SeatForm, seat: Seat, market: str, key: str, device: str) -> orders.Wish:
-    tender = form.tender()
-    return orders.Wish(
-        market=market,
-        quote=form.quote,
-        key=key,
-        delivery=form.delivery or None,
-        address_id=form.stored_address(),
-        ship_to=None if form.stored_address() else form.ship_to(),
-        email=form.email.strip(),
-        tenders=(tender,) if tender else (),
-        method_id=form.stored_method(),
-        return_url=f"/teams/placed?key={key}",
-        items=(orders.Item(seat.thing.offer_id, form.quantity),),
-        claims=(seat.claim,),
-        device=device,
-    )
+    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
 
 
 async def _initials(tx: Tx, person_id: UUID, form: SeatForm) -> str | None:
@@ -151,9 +137,8 @@ async def _again(
 ) -> Answer[dict[str, Any]]:
     """The page once more, with the new figures or with what to do."""
     more = await _page(call, db, form, fresh=True)
-    sentence = refusal.sentence(call.language)
-    told = {"quote_changes": [sentence]} if isinstance(refusal, orders.StaleQuote) else {}
-    error = None if told else more.get("error") or sentence
+    told = refused(call, refusal)
+    error = told["error"] and (more["error"] or told["error"])
     return Answer({**more, **told, "error": error}, page=PAGE, status=refusal.status)
 
 
@@ -162,40 +147,26 @@ async def _page(call: Call, db: Database, form: SeatForm, *, fresh: bool = False
     market = market_of(call, frame)
     person_id = call.caller.person_id
     device, _ = device_of(call)
-    addresses: list[identity.Address] = []
-    kept: list[payments.Method] = []
     async with db.reading() as tx:
         seat = await _seat(tx, form)
-        if person_id is not None and call.caller.is_known:
-            every = await identity.addresses_of(tx, person_id)
-            addresses = [a for a in every if a.country in market.countries]
-            kept = await payments.methods_of(tx, person_id)
-        chosen = address_of(form, addresses, first=fresh and not form.name)
-        country = chosen.country if chosen else form.country or market.countries[0]
-        region = chosen.region if chosen else form.region
-        form = msgspec.structs.replace(form, country=country)
-        options = [o.code for o in frame.deliveries.get(market.code, [])] or [""]
-        answers = await _quotes(tx, form, seat, person_id, market, country, region, options, device)
-    quotes = {a.delivery: a for a in answers if isinstance(a, orders.Quote)}
-    refusal = next((a for a in answers if isinstance(a, Refusal)), None)
-    way = form.delivery if form.delivery in quotes else next(iter(quotes), "")
-    key = secrets.token_urlsafe(12) if fresh or not form.key else form.key
+        buyer = await buyer_of(tx, call, form, market, fresh=fresh)
+        drafts = claim_drafts(
+            tx,
+            buyer,
+            frame,
+            market,
+            item=orders.Item(seat.thing.offer_id, form.quantity),
+            claim=seat.claim,
+            person_id=person_id,
+            device=device,
+        )
+        quotes, refusal = await quotes_of(tx, drafts)
+    quote = quotes.get(way_of(buyer.form, quotes))
     campaign = seat.campaign
     return {
-        "cart": _shown(call, frame, seat, form.quantity, quotes.get(way), market.currency),
-        "form": msgspec.structs.asdict(form),
-        "errors": {},
-        "countries": [(c, country_name(c, call.language)) for c in market.countries],
-        "states": [("", call.say("Choose …")), *((s, s) for s in STATES)]
-        if "US" in market.countries
-        else None,
-        "addresses": [address_choice(a, chosen) for a in addresses],
-        "other_address": chosen is None,
-        "deliveries": ways_of_delivery(call, frame, market, quotes, way),
-        "payments": payment_choices(call, form, kept, "sandbox" in payments.providers_of(db)),
-        "quotes": [f"{code}={quote.token}" for code, quote in quotes.items()],
-        "key": key,
-        "error": refusal.sentence(call.language) if refusal and not quotes else None,
+        "cart": _shown(call, frame, seat, form.quantity, quote, market.currency),
+        **form_fields(call, db, frame, market, buyer, quotes, fresh=fresh),
+        "error": refusal.sentence(call.language) if refusal else None,
         "checkout_path": PATH,
         "back": seat.back,
         "opens": not form.team,
@@ -204,40 +175,7 @@ async def _page(call: Call, db: Database, form: SeatForm, *, fresh: bool = False
         "fails": what_if_it_fails(call, campaign.policy, campaign.fill_from),
         "captures_at_once": campaign.captures_at_once,
         "title": call.say("Checkout"),
-        "robots": "noindex",
     }
-
-
-async def _quotes(
-    tx: Tx,
-    form: SeatForm,
-    seat: Seat,
-    person_id: UUID | None,
-    market: pricing.Market,
-    country: str,
-    region: str,
-    options: list[str],
-    device: str,
-) -> list[orders.Quote | Refusal]:
-    """What the seat would cost with each way of delivery: one walk for all of them."""
-    drafts = [
-        orders.Draft(
-            id=tx.new_id(),
-            items=[orders.Item(seat.thing.offer_id, form.quantity)],
-            market=market.code,
-            country=country,
-            region=region,
-            person_id=person_id,
-            delivery=option or None,
-            claims=[seat.claim],
-            device=device,
-        )
-        for option in options
-    ]
-    found: list[orders.Quote | Refusal] = await tx.db.given[orders.Buying].checkout.quote(
-        tx, drafts
-    )
-    return found
 
 
 def _shown(
