@@ -82,6 +82,7 @@ def _open(path: Path, *, new: bool = False) -> tantivy.Index:
     index = tantivy.Index(SCHEMA, str(path), reuse=False) if new else tantivy.Index.open(str(path))
     whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
     index.register_tokenizer("whitespace", whitespace)
+    index.config_reader(reload_policy="manual")  # no thread of its own that looks for news
     return index
 
 
