@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import world
 from pinwheel import app
@@ -16,6 +17,12 @@ from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.migrate import migrate
 from pinwheel.kernel.vault import Vault
+
+# What an example takes says how busy the machine is, nothing of the code.
+settings.register_profile(
+    "pinwheel", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("pinwheel")
 
 
 @pytest.fixture(scope="session")

