@@ -41,7 +41,6 @@ _UNSAFE_AND_FAST = {
     "max_connections": "120",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "dynamic_shared_memory_type": "posix",
 }
 
 
@@ -59,7 +58,9 @@ class Server:
     """A PostgreSQL that may lose everything: own port, own folder, gone with this process."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-", dir=_in_memory()))
+        memory = _in_memory()
+        self.shared = "posix" if memory else "mmap"  # what processes share lies there too
+        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-", dir=memory))
         self.user = _unprivileged()
         if self.user:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
@@ -85,7 +86,8 @@ class Server:
         )
 
     def _start(self, data: Path) -> subprocess.Popen[bytes]:
-        options = [f"-c{name}={value}" for name, value in _UNSAFE_AND_FAST.items()]
+        settings = _UNSAFE_AND_FAST | {"dynamic_shared_memory_type": self.shared}
+        options = [f"-c{name}={value}" for name, value in settings.items()]
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [str(BINARIES / "postgres"), "-D", str(data), "-p", str(self.port),

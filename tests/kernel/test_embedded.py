@@ -447,6 +447,9 @@ def test_settings_follow_the_machine(tmp_path: Path) -> None:
     assert large["shared_buffers"] == "2048MB"
     for settings in (small, large):
         assert settings["fsync"] == settings["synchronous_commit"] == "on"
+        assert "dynamic_shared_memory_type" not in settings
+    boxed = cluster.sized(512 * cluster.MIB, tmp_path, shared_bytes=64 * cluster.MIB)
+    assert boxed["dynamic_shared_memory_type"] == "mmap"
 
 
 @root_only
