@@ -31,7 +31,7 @@ LEDGER, ORDERS, TOWN = (
     "tests/simulation",
 )
 TEAMS = "tests/growth/social/test_teams.py"
-PAYMENTS, KERNEL = "tests/trade/payments", "tests/kernel"
+PAYMENTS = "tests/trade/payments"
 
 
 class Bug(NamedTuple):
@@ -278,21 +278,21 @@ BUGS = (
         "trade/payments/fold.py",
         "if payment.is_secured or payment.is_unwanted",
         "if payment.is_unwanted",
-        (PAYMENTS, TOWN),
+        (f"{PAYMENTS}/test_record.py", f"{PAYMENTS}/test_instructing.py", TOWN),
     ),
     Bug(
         "a job's effect outlives its failure",
         "kernel/jobs.py",
         "                if not await _delete(tx, job):\n                    return  # another worker finished it\n",
         "",
-        (KERNEL, TOWN),
+        ("tests/kernel/test_jobs.py", TOWN),
     ),
     Bug(
         "one poisonous command fails its neighbours",
         "kernel/together.py",
         "        if len(commands) == 1:\n            return [error]\n",
         "        return [error] * len(commands)\n",
-        (KERNEL, ORDERS),
+        ("tests/kernel/test_together.py",),
     ),
     Bug(
         "a late payer is revived into a team that is gone",
@@ -619,7 +619,7 @@ def prove(bugs: list[Bug], folder: Path, server_url: str, jobs: int) -> int:
     unsound = []
     if catchers:
         _, output = run(copies.get(), catchers, server_url, ())
-        unsound = failed(output)
+        unsound = list(failed(output))
         for test in unsound:
             print(f"  UNSOUND {test} fails without a bug too")
         if not unsound and not re.search(rf"\b{len(catchers)} passed", output):
@@ -650,9 +650,11 @@ def plant(copy: Path, bug: Bug, server_url: str) -> Verdict:
     try:
         for suite in bug.suites:
             code, output = run(copy, [suite], server_url, ("-x",))
-            tests = tuple(failed(output))
+            tests = failed(output)
             if code == 1 and tests:
-                return Verdict("caught", tests[0], tests, time.monotonic() - began)
+                [(test, why), *_] = tests.items()
+                said = f"{test}: {why[:100]}" if why else test
+                return Verdict("caught", said, tuple(tests), time.monotonic() - began)
             if code != 0:
                 return Verdict("BROKEN", output[-2000:], (), time.monotonic() - began)
         return Verdict("SURVIVED", ", ".join(bug.suites), (), time.monotonic() - began)
@@ -662,27 +664,34 @@ def plant(copy: Path, bug: Bug, server_url: str) -> Verdict:
 
 def run(copy: Path, tests: list[str], server_url: str, options: tuple[str, ...]) -> tuple[int, str]:
     """pytest's exit code and all it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *tests, *options, "-q", "-p", "no:cacheprovider"],
-        cwd=copy,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(copy / "src"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PINWHEEL_DATABASE_URL": server_url,
-            "COLUMNS": "240",
-        },
-        capture_output=True,
-        text=True,
-        timeout=3600,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    command = [sys.executable, "-m", "pytest", *tests, *options, "-q", "-p", "no:cacheprovider"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(copy / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PINWHEEL_DATABASE_URL": server_url,
+        "COLUMNS": "240",
+    }
+    try:
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=3600,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as stuck:
+        return -1, f"stuck in {' '.join(tests)}\n{stuck.output}"
+    return done.returncode, done.stdout
 
 
-def failed(output: str) -> list[str]:
-    """The tests that ran and failed; one whose fixtures failed proves nothing."""
-    return re.findall(r"^FAILED (\S+?::.+?)(?: - .*)?$", output, re.MULTILINE)
+def failed(output: str) -> dict[str, str]:
+    """The tests that ran and failed, and why; one whose fixtures failed proves nothing."""
+    lines = re.findall(r"^FAILED (\S+?::.+?)(?: - (.*))?$", output, re.MULTILINE)
+    return dict(lines)
 
 
 if __name__ == "__main__":
