@@ -162,18 +162,24 @@ def fresh_name(kind: str = "test") -> str:
 
 async def create_database(server_url: str, name: str, template: str = "template1") -> str:
     """A new database; its URL."""
-    connection = await asyncpg.connect(server_url)
+    connection = await asyncpg.connect(server_url, timeout=PATIENCE_SECONDS)
+    # Copied as files: half the time of a copy through the log; nothing outlives a crash here.
+    copied = f'create database "{name}" template "{template}" strategy file_copy'
+    deadline = time.monotonic() + PATIENCE_SECONDS
     try:
-        # Copied as files: half the time of a copy through the log; nothing outlives a crash here.
-        copied = f'create database "{name}" template "{template}" strategy file_copy'
-        await connection.execute(copied)
+        while True:
+            try:
+                await connection.execute(copied)
+                return with_database(server_url, name)
+            except asyncpg.ObjectInUseError:  # who made the template is still leaving it
+                if time.monotonic() > deadline:
+                    raise
     finally:
         await connection.close()
-    return with_database(server_url, name)
 
 
 async def drop_database(server_url: str, name: str) -> None:
-    connection = await asyncpg.connect(server_url)
+    connection = await asyncpg.connect(server_url, timeout=PATIENCE_SECONDS)
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
     finally:
