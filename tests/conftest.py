@@ -39,7 +39,12 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def template(server_url: str) -> AsyncIterator[str]:
-    """The name of a migrated, empty database that tests are copied from."""
+    """The name of a migrated, empty database that tests are copied from: ``PINWHEEL_TEMPLATE`` of
+    the server that is given, or one made for this run."""
+    made = os.environ.get("PINWHEEL_TEMPLATE")
+    if made:
+        yield made
+        return
     name = world.fresh_name("template")
     await migrate(await world.create_database(server_url, name))
     yield name

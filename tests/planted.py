@@ -10,6 +10,7 @@ with 1 unless every bug was caught."""
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import queue
 import re
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import world
+from pinwheel.kernel.migrate import migrate
 
 ROOT = Path(__file__).parents[1]
+TEMPLATE = "pinwheel_planted"
 LEDGER, ORDERS, TOWN = (
     "tests/ground/ledger",
     "tests/trade/orders/test_orders.py",
@@ -587,6 +590,8 @@ def main() -> int:
         print(f"{len(bugs)} bugs, {len(moved)} can't be planted any more")
         return 1 if moved else 0
     server = world.Server()
+    # No bug is planted in a migration: one migrated database serves all runs.
+    asyncio.run(migrate(asyncio.run(world.create_database(server.url, TEMPLATE))))
     try:
         with tempfile.TemporaryDirectory(prefix="pinwheel-planted-") as folder:
             return prove(bugs, Path(folder), server.url, options.jobs)
@@ -670,6 +675,7 @@ def run(copy: Path, tests: list[str], server_url: str, options: tuple[str, ...])
         "PYTHONPATH": str(copy / "src"),
         "PYTHONDONTWRITEBYTECODE": "",  # most of the tree is the same for every bug
         "PINWHEEL_DATABASE_URL": server_url,
+        "PINWHEEL_TEMPLATE": TEMPLATE,
         "COLUMNS": "240",
     }
     try:
