@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,18 +42,17 @@ class House:
         )
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
+            with contextlib.suppress(httpx2.TransportError):
                 if httpx2.get(f"{self.url}/readyz").status_code == 200:
                     return
-            except httpx2.TransportError:
-                time.sleep(0.1)
+            time.sleep(0.1)
         self.process.kill()
         raise AssertionError(self.said())
 
     def wait_until_said(self, words: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             if words in self.out.read_text(encoding="utf-8"):
                 return
@@ -64,7 +64,7 @@ class House:
         return self.said()
 
     def said(self) -> str:
-        self.process.wait(40)
+        self.process.wait(world.PATIENCE_SECONDS)
         return self.out.read_text(encoding="utf-8")
 
 
