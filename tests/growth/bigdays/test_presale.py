@@ -289,3 +289,19 @@ async def test_a_cancelled_order_gives_all_back_to_where_it_came_from(
         place = (await promotions.places(tx, person(2), [shop.deal_id]))[shop.deal_id]
     assert place.state == "called"
     assert not await shop.broken()
+
+
+async def test_orders_without_a_deposit_cost_no_statement_of_deposits(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[uuid.UUID] = []
+
+    async def note(_: object, ids: list[uuid.UUID]) -> None:
+        asked.extend(ids)
+
+    monkeypatch.setattr("pinwheel.growth.bigdays.presale.note_secured", note)
+    bought = await shop.buying.buy(shop.draft((0, 1)))
+    assert (bought.state, asked) == ("placed", [])
+    await shop.day(deposit=100)
+    kept = await shop.keep(person(1))
+    assert asked == [kept.deposit_id]

@@ -25,6 +25,7 @@ from pinwheel.trade.orders.model import (
     OrderLine,
     OrderNotCancellable,
     OrderPlaced,
+    OtherSecured,
     number_of,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
@@ -213,6 +214,9 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
     if placed:
         await ledger.keep_for(tx, [r.id for r in placed])
         tx.emit(*(r.event() for r in placed))
+    if len(rows) < len(secured):
+        others = secured.keys() - {r.id for r in rows}
+        tx.emit(OtherSecured(document_ids=tuple(sorted(others))))
     late = [r for r in rows if r.state == "cancelled"]
     if late:
         await revive(tx, [r.id for r in late])
