@@ -57,6 +57,7 @@ class House:
             if words in self.out.read_text(encoding="utf-8"):
                 return
             time.sleep(0.1)
+        self.process.kill()
         raise AssertionError(self.said())
 
     def end(self, sign: signal.Signals) -> str:
@@ -64,7 +65,10 @@ class House:
         return self.said()
 
     def said(self) -> str:
-        self.process.wait(world.PATIENCE_SECONDS)
+        try:
+            self.process.wait(world.PATIENCE_SECONDS)
+        finally:
+            self.process.kill()
         return self.out.read_text(encoding="utf-8")
 
 
