@@ -37,8 +37,9 @@ async def ways(tx: Tx, phase: Phase) -> Ways:
         return Ways({}, {}, 0)
     ids = await tx.values(
         """
-        select distinct cluster_id from experiments.member
-         where cell = $1 and experiment_id = $2
+        select cluster_id from experiments.member where cell = $1 and experiment_id = $2
+        union -- everybody of a group may be erased: those who are tied to it are so still
+        select cluster_id from experiments.tie where cell = $1 and experiment_id = $2
         """,
         tx.cell,
         phase.experiment_id,
