@@ -113,18 +113,18 @@ class _Weaver:
         return self.named(rule)
 
     def tier(self, rule: Tier) -> str:
-        # The region's own tier, else the country's.
-        own, whole = f"j{len(self.joins)}", f"j{len(self.joins) + 1}"
-        self.joins.append(
-            f" left join audience.region_tier {own} on {own}.country = p.country"
-            f" and {own}.region = p.region"
-        )
-        self.joins.append(
-            f" left join audience.region_tier {whole} on {whole}.country = p.country"
-            f" and {whole}.region = ''"
-        )
+        # The nearest place that has one: the city in its region, the city, the region, the country.
+        found = []
+        for region, city in (("p.region", "p.city"), ("''", "p.city"), ("p.region", "''"),
+                             ("''", "''")):  # fmt: skip
+            name = f"j{len(self.joins)}"
+            self.joins.append(
+                f" left join audience.region_tier {name} on {name}.country = p.country"
+                f" and {name}.region = {region} and {name}.city = {city}"
+            )
+            found.append(f"{name}.tier")
         wanted_tiers = self.given(rule.any_of, "smallint[]")
-        return f"coalesce({own}.tier, {whole}.tier) = any({wanted_tiers})"
+        return f"coalesce({', '.join(found)}) = any({wanted_tiers})"
 
     def money(self, rule: Money) -> str:
         market = self.given(rule.market, "text")

@@ -112,6 +112,7 @@ class Draft(msgspec.Struct, kw_only=True):
     market: str
     country: str
     region: str = ""
+    city: str = ""
     postal_code: str = ""
     person_id: uuid.UUID | None = None
     contact: str | None = None
