@@ -18,6 +18,7 @@ from pinwheel.kernel.jobs import Worker
 from pinwheel.seeding import LOGINS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+PATIENCE_MS = 180_000
 RAW = re.compile(
     r"\bNone\b|\bundefined\b|\bNaN\b|\{\}|\[\]|\bTrue\b|\bFalse\b"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d+|\bdatetime\.|\bUUID\(|<[A-Za-z_.]+ object at"
@@ -80,9 +81,10 @@ async def walk(
     language = home.rsplit("/", 1)[1]
     faults: list[str] = []
     async with visiting(chromium, language, size=size) as page:
+        page.set_default_timeout(PATIENCE_MS)
         await sign_in(page, home)
         for path in paths:
-            short = re.sub(r"[^a-z-]+", "-", re.sub(r"[0-9a-f-]{36}", "", path).split("?")[0])
+            short = re.sub(r"[^a-z-]+", "-", re.sub(r"[0-9a-f-]{36}", "one", path).split("?")[0])
             name = f"{short.strip('-')}-{language}-{size['width']}"
             faults += await faults_of(page, home, path, folder, name)
     return faults

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -106,7 +107,8 @@ async def shown(
     """
     if not call.wants_page:
         return Answer(data, status=status)
-    said = said_before(call)
+    said, zone = said_before(call), call.app.state["edge"].settings.time_zone
+    away = f"{tx.now.astimezone(ZoneInfo(zone)):%z}"
     context: dict[str, Any] = {
         "title": title,
         "section": section,
@@ -117,6 +119,8 @@ async def shown(
         "error": said.text if said is not None and said.tone == "bad" else None,
         "fresh_id": tx.new_id(),
         "now": tx.now,
+        "zone": zone,
+        "offset": f"{away[:3]}:{away[3:]}",
         **more,
     }
     cookies = (Cookie(FLASH, None),) if said is not None else ()
