@@ -87,7 +87,7 @@ async def results_page(
         days=days,
         losses_only=losses_only,
         most=51,
-        after=before,  # type: ignore[arg-type]
+        after=before,
     )
     lines = listing.page(rows, 50, lambda r: (r.net_minor - r.cost_minor, r.sku, r.offer_id))
     query = {"currency": currency, "days": days, "losses_only": losses_only}

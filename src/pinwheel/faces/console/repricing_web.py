@@ -148,7 +148,8 @@ async def one_page(
     one = await pricing.repricing_of(tx, repricing_id)
     would = (await pricing.would_propose(tx, one))[:TRIED_MOST]
     past = await pricing.decided(tx, waiting=False, repricing_id=repricing_id, cursor=after)
-    known = await _articles(tx, {*(p.offer_id for p in [*would, *past.items]), *one.offers})
+    shown_ids = {p.offer_id for p in would} | {p.offer_id for p in past.items}
+    known = await _articles(tx, shown_ids | set(one.offers))
     skus = " ".join(known[i].sku for i in one.offers if i in known)
     line = next((f for f in await pricing.followings(tx) if f.id == repricing_id), None)
     here = f"{PATH}/{repricing_id}"
