@@ -139,11 +139,13 @@ from pinwheel.trade.orders.returning import (
     take_back,
 )
 from pinwheel.trade.orders.revising import RulesChanged, held_revision, revise
+from pinwheel.trade.orders.shown import STRANGER, Shown, Step, Viewer
 from pinwheel.trade.orders.stages import Stage
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 __all__ = [
     "HOLD_SECONDS",
+    "STRANGER",
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
@@ -203,10 +205,12 @@ __all__ = [
     "RulesChanged",
     "Sending",
     "Shipment",
+    "Shown",
     "SignInAgain",
     "SkuResult",
     "Stage",
     "StaleQuote",
+    "Step",
     "TakenBack",
     "Tap",
     "Tapped",
@@ -215,6 +219,7 @@ __all__ = [
     "Terms",
     "TooManyTaps",
     "UndoOver",
+    "Viewer",
     "Wish",
     "articles",
     "cancel",
