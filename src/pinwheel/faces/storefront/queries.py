@@ -29,6 +29,7 @@ class Goods(msgspec.Struct, frozen=True):
     free: int
     rating: float | None
     ratings: int
+    revision: int  # of the rules that change prices
 
 
 class Selling(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class Selling(msgspec.Struct, frozen=True):
     condition: str
     max_per_order: int | None
     free: int
+    revision: int  # of the rules that change prices
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -102,7 +104,8 @@ async def goods(tx: Tx, product_ids: Sequence[uuid.UUID], currency: str) -> list
         )
         select p.product_id, p.slug, p.title, p.brand, p.media, p.category_path, b.variants,
                b.offer_id, b.price_minor, b.dearest_minor, b.free, r.mean as rating,
-               coalesce(r.ratings, 0) as ratings
+               coalesce(r.ratings, 0) as ratings,
+               (select version from orders.v_revision) as revision
           from wanted w
           join catalogue.v_product p on p.product_id = w.id and p.published
           join best b on b.product_id = p.product_id
@@ -122,7 +125,8 @@ async def selling(tx: Tx, variant_ids: Sequence[uuid.UUID]) -> list[Selling]:
         Selling,
         """
         select o.offer_id, o.variant_id, o.seller_name, o.seller_kind = 'own' as own, o.condition,
-               o.max_per_order, coalesce(a.free, 0)::bigint as free
+               o.max_per_order, coalesce(a.free, 0)::bigint as free,
+               (select version from orders.v_revision) as revision
           from marketplace.v_offer o
           left join lateral (
             select sum(greatest(a.atp, 0)) as free from inventory.v_offered a

@@ -140,11 +140,13 @@ from pinwheel.trade.orders.returning import (
     take_back,
 )
 from pinwheel.trade.orders.revising import RulesChanged, held_revision, revise
+from pinwheel.trade.orders.shown import STRANGER, Shown, Step, Viewer
 from pinwheel.trade.orders.stages import Stage
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 __all__ = [
     "HOLD_SECONDS",
+    "STRANGER",
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
@@ -205,10 +207,12 @@ __all__ = [
     "RulesChanged",
     "Sending",
     "Shipment",
+    "Shown",
     "SignInAgain",
     "SkuResult",
     "Stage",
     "StaleQuote",
+    "Step",
     "TakenBack",
     "Tap",
     "Tapped",
@@ -217,6 +221,7 @@ __all__ = [
     "Terms",
     "TooManyTaps",
     "UndoOver",
+    "Viewer",
     "Wish",
     "articles",
     "cancel",

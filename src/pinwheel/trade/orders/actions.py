@@ -4,7 +4,7 @@ answer one each."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -31,6 +31,7 @@ from pinwheel.trade.orders.model import (
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
 from pinwheel.trade.orders.price_stages import Segments
 from pinwheel.trade.orders.queries import lines_of
+from pinwheel.trade.orders.shown import Shown, Viewer, shown_prices
 from pinwheel.trade.orders.stages import Stage, Writes, payments_of, row_of_stages, walk
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 from pinwheel.trade.orders.writing import insert_orders
@@ -56,6 +57,13 @@ class Checkout:
         carts hold."""
         await walk(tx, self.stages, drafts, placing=False)
         return [d.refusal or quoted(d) for d in drafts]
+
+    async def shown(
+        self, tx: Tx, viewer: Viewer, offer_ids: Iterable[uuid.UUID], revision: int
+    ) -> dict[uuid.UUID, Shown]:
+        """What the quote of one piece of each would say to ``viewer``, where that is not the plain
+        price: see ``shown_prices``. ``revision`` of the rules as the page has just read it."""
+        return await shown_prices(tx, self.stages, viewer, offer_ids, revision)
 
     async def place(self, tx: Tx, drafts: Sequence[Draft]) -> list[Placed | Refusal]:
         """Take the stock, write the orders and their payments, still to be asked for: nothing
