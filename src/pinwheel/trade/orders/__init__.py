@@ -67,6 +67,7 @@ from pinwheel.trade.orders.draft import (
     Reason,
     Tender,
 )
+from pinwheel.trade.orders.exchanging import Replacement, add_replacement
 from pinwheel.trade.orders.fulfil import (
     Sending,
     cancel_lines,
@@ -102,6 +103,7 @@ from pinwheel.trade.orders.model import (
     OrderNotReady,
     OrderPlaced,
     OrderShipped,
+    PaidFurther,
     PaymentDeclined,
     Shipment,
     StaleQuote,
@@ -195,10 +197,12 @@ __all__ = [
     "OrderPlaced",
     "OrderShipped",
     "OrderSight",
+    "PaidFurther",
     "PaymentDeclined",
     "Placed",
     "Quote",
     "Reason",
+    "Replacement",
     "ReturnTooDear",
     "RulesChanged",
     "Sending",
@@ -216,6 +220,7 @@ __all__ = [
     "TooManyTaps",
     "UndoOver",
     "Wish",
+    "add_replacement",
     "articles",
     "cancel",
     "cancel_lines",

@@ -232,6 +232,13 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     channel: str
 
 
+class PaidFurther(Event, frozen=True, kw_only=True):
+    """Money came in for an order that was paid for already: for something that was added to it."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+
+
 class OrderCancelled(Event, frozen=True, kw_only=True):
     subject = "order_id"
     order_id: uuid.UUID

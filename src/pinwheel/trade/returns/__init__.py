@@ -12,8 +12,29 @@ pieces were paid with, to the minor unit, in whatever order they come back; an a
 for or owed; every piece waits for its grade or has found its place; each step may be repeated.
 """
 
+from pinwheel.trade.returns.exchange_queries import (
+    Waiting,
+    choices,
+    exchange_list,
+    exchanges_of,
+)
+from pinwheel.trade.returns.exchanges import (
+    Asked,
+    Choice,
+    DifferenceChanged,
+    Exchange,
+    ExchangeIs,
+    ExchangeNotOffered,
+    NewExchange,
+    NotExchangeable,
+    paid_ahead,
+)
+from pinwheel.trade.returns.exchanging import ask_exchange, end_exchanges
 from pinwheel.trade.returns.model import (
     CategoryPolicy,
+    ExchangeAsked,
+    ExchangeEnded,
+    ExchangeReleased,
     Graded,
     GradesDontFit,
     Grading,
@@ -42,13 +63,24 @@ from pinwheel.trade.returns.resale import Mended, refurbish
 from pinwheel.trade.returns.settling import grade_and_refund
 
 __all__ = [
+    "Asked",
     "CategoryPolicy",
+    "Choice",
+    "DifferenceChanged",
+    "Exchange",
+    "ExchangeAsked",
+    "ExchangeEnded",
+    "ExchangeIs",
+    "ExchangeNotOffered",
+    "ExchangeReleased",
     "Graded",
     "GradesDontFit",
     "Grading",
     "Mended",
+    "NewExchange",
     "NewReturn",
     "NotAnnounced",
+    "NotExchangeable",
     "NotSent",
     "Policy",
     "Receipt",
@@ -63,13 +95,20 @@ __all__ = [
     "ReturnRequested",
     "ReturnSight",
     "Returnable",
+    "Waiting",
     "WindowOver",
     "WithholdTooMuch",
     "approve",
+    "ask_exchange",
     "cancel",
+    "choices",
+    "end_exchanges",
+    "exchange_list",
+    "exchanges_of",
     "expire",
     "export",
     "grade_and_refund",
+    "paid_ahead",
     "receive",
     "refurbish",
     "reject",

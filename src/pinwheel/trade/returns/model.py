@@ -64,13 +64,15 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewReturn(msgspec.Struct, frozen=True, kw_only=True):
-    """``lines``: (line of the order, pieces). ``person_id`` None: a clerk asks, for anybody."""
+    """``lines``: (line of the order, pieces). ``person_id`` None: a clerk asks, for anybody.
+    ``is_exchange``: no money back in advance, another piece comes instead."""
 
     order_id: uuid.UUID
     lines: Sequence[tuple[int, int]]
     reason: Why
     note: str = ""
     person_id: uuid.UUID | None = None
+    is_exchange: bool = False
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,3 +313,40 @@ class ReturnOverdue(Event, frozen=True, kw_only=True):
     subject = "return_id"
     return_id: uuid.UUID
     number: str
+
+
+class ExchangeAsked(Event, frozen=True, kw_only=True):
+    """The replacement is held. ``state``: unpaid, waiting (for the old piece) or released."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    variant_id: uuid.UUID
+    quantity: int
+
+
+class ExchangeReleased(Event, frozen=True, kw_only=True):
+    """The replacement is a line of the order and may be sent."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    new_line: int
+    back_minor: int
+
+
+class ExchangeEnded(Event, frozen=True, kw_only=True):
+    """No replacement is sent. ``why``: unpaid, cancelled, expired, rejected, ran_out or disputed;
+    ``back_minor``: what had been paid for it goes back."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    why: str
+    back_minor: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -17,6 +18,7 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import orders, payments
 from pinwheel.trade.orders import Order, OrderLine, Shipment
+from pinwheel.trade.returns.exchanges import ExchangeIs
 from pinwheel.trade.returns.looking import Locked, claims, histories, locked, policies
 from pinwheel.trade.returns.model import (
     FAULTS,
@@ -93,7 +95,8 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
         )
     )
     ready = [(r, _merged(w.lines)) for r, w in fresh if r.state == "approved"]
-    approved = await _approved(tx, ready, around.orders, around.histories)
+    swaps = {r.id for r, w in fresh if w.is_exchange}
+    approved = await _approved(tx, ready, around.orders, around.histories, swaps)
     return [approved.get(a.id, a) if isinstance(a, Return) else a for a in answers]
 
 
@@ -107,7 +110,17 @@ async def approve(tx: Tx, return_ids: Sequence[uuid.UUID]) -> list[Return | Refu
         if r.state == "requested"
     ]
     known = await histories(tx, [r.person_id for r, _ in waiting if r.person_id])
-    approved = await _approved(tx, waiting, found.orders, known)
+    swaps = set(
+        await tx.values(
+            """
+            select return_id from returns.exchange
+             where cell = $1 and return_id = any($2::uuid[]) and state <> 'ended'
+            """,
+            tx.cell,
+            [r.id for r, _ in waiting],
+        )
+    )
+    approved = await _approved(tx, waiting, found.orders, known, swaps)
     return [_answer(found, approved, i, {"approved"}) for i in return_ids]
 
 
@@ -129,18 +142,34 @@ async def cancel(
     tx: Tx, return_ids: Sequence[uuid.UUID], *, person_id: uuid.UUID | None = None
 ) -> list[Return | Refusal]:
     """The buyer keeps it after all. What was refunded in advance is owed from then on. Safe to
-    repeat. Refuses ``NotFound`` (also another person's), ``ReturnIs`` once it has arrived."""
+    repeat. Refuses ``NotFound`` (also another person's), ``ReturnIs`` once it has arrived and
+    ``ExchangeIs`` once its replacement was let go."""
     found = await locked(tx, return_ids)
+    swapped = set(
+        await tx.values(
+            """
+            select return_id from returns.exchange
+             where cell = $1 and return_id = any($2::uuid[]) and state = 'released'
+            """,
+            tx.cell,
+            list(return_ids),
+        )
+    )
     if person_id is not None:
         found.returns = {i: r for i, r in found.returns.items() if r.person_id == person_id}
     ended = [
         msgspec.structs.replace(r, state="cancelled", closed_at=tx.now, owed_minor=r.advance_minor)
         for r in found.returns.values()
-        if r.state in ("requested", "approved")
+        if r.state in ("requested", "approved") and r.id not in swapped
     ]
     await close(tx, ended)
     done = {r.id: r for r in ended}
-    return [_answer(found, done, i, {"cancelled"}) for i in return_ids]
+    return [
+        ExchangeIs(number=found.returns[i].number)
+        if i in swapped and i in found.returns
+        else _answer(found, done, i, {"cancelled"})
+        for i in return_ids
+    ]
 
 
 async def close(tx: Tx, ended: Sequence[Return]) -> None:
@@ -299,13 +328,15 @@ async def _approved(
     ready: Sequence[tuple[Return, list[tuple[int, int]]]],
     found: Loaded,
     known: dict[uuid.UUID, History],
+    swaps: AbstractSet[uuid.UUID],
 ) -> dict[uuid.UUID, Return]:
-    """Written and told as approved, those who are trusted with their refund in advance."""
+    """Written and told as approved, those who are trusted with their refund in advance; a piece
+    that is exchanged (``swaps``) is not refunded."""
     if not ready:
         return {}
     limits = {
         r.id: advance_limit(r.policy, known.get(r.person_id) or History(), r.score, r.reason)
-        if r.person_id
+        if r.person_id and r.id not in swaps
         else 0
         for r, _ in ready
     }
