@@ -104,7 +104,7 @@ from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
 from pinwheel.trade.promotions import jobs as promotions_jobs
 from pinwheel.trade.promotions import web as promotions_web
-from pinwheel.trade.returns import exchange_jobs
+from pinwheel.trade.returns import exchange_jobs, sending_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -129,6 +129,7 @@ JOBS: tuple[ModuleType, ...] = (
     one_click_jobs,
     returns_jobs,
     exchange_jobs,
+    sending_jobs,
     promotions_jobs,
     tracking_jobs,
     profiles_jobs,

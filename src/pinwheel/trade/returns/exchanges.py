@@ -14,6 +14,7 @@ from pinwheel.trade import pricing
 from pinwheel.trade.orders import OrderLine, share
 from pinwheel.trade.payments import Payment
 from pinwheel.trade.returns.model import Why
+from pinwheel.trade.returns.ways import Kind, Slot
 
 OPEN = ("unpaid", "waiting")
 
@@ -34,6 +35,8 @@ class NewExchange(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     method: str = ""
     return_url: str = ""
+    way: Kind | None = None
+    slot: Slot | None = None
 
     def __repr__(self) -> str:  # a token is never logged
         return f"NewExchange({self.order_id}, {self.line}, {self.quantity})"

@@ -71,6 +71,8 @@ async def ask_exchange(tx: Tx, wish: NewExchange) -> Asked:
                 note=wish.note,
                 person_id=wish.person_id,
                 is_exchange=True,
+                way=wish.way,
+                slot=wish.slot,
             )
         ],
     )

@@ -14,6 +14,7 @@ from pinwheel.ground.ledger import Account
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Event
 from pinwheel.trade import inventory
+from pinwheel.trade.returns.ways import Kind, Slot
 
 Why = Literal["unwanted", "damaged", "wrong", "late", "other"]
 Grade = Literal["A", "B", "C", "D"]
@@ -65,7 +66,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 class NewReturn(msgspec.Struct, frozen=True, kw_only=True):
     """``lines``: (line of the order, pieces). ``person_id`` None: a clerk asks, for anybody.
-    ``is_exchange``: no money back in advance, another piece comes instead."""
+    ``is_exchange``: no money back in advance, another piece comes instead. ``way`` None: the
+    number alone, written on the parcel, at the policy's freight; ``slot``: of a pick-up."""
 
     order_id: uuid.UUID
     lines: Sequence[tuple[int, int]]
@@ -73,6 +75,8 @@ class NewReturn(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     person_id: uuid.UUID | None = None
     is_exchange: bool = False
+    way: Kind | None = None
+    slot: Slot | None = None
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -350,3 +354,21 @@ class ExchangeEnded(Event, frozen=True, kw_only=True):
     person_id: uuid.UUID | None
     why: str
     back_minor: int
+
+
+class LabelWanted(Event, frozen=True, kw_only=True):
+    """A carrier is to be asked for the label of an approved return."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+
+
+class ReturnHandedIn(Event, frozen=True, kw_only=True):
+    """The parcel was given to a counter or a courier at ``where``."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    where: str

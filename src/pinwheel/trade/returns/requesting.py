@@ -49,6 +49,7 @@ from pinwheel.trade.returns.rules import (
     strictest,
     window_end,
 )
+from pinwheel.trade.returns.sending import Chosen, Roads, closed_way, roads, write_ways
 from pinwheel.trade.returns.writing import insert_returns, update_returns
 
 
@@ -60,6 +61,7 @@ class _Surroundings(msgspec.Struct):
     shipments: dict[uuid.UUID, list[Shipment]]
     policies: tuple[dict[tuple[str, uuid.UUID], CategoryPolicy], dict[uuid.UUID, list[uuid.UUID]]]
     histories: dict[uuid.UUID, History]
+    roads: Roads | None  # None: nobody of the call has chosen a way
 
 
 async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]:
@@ -67,7 +69,8 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
     refund in advance for the trusted; else a clerk decides.
 
     Refuses ``NotFound`` (no such order of this person), ``NotSent`` (more than was sent and is not
-    being returned yet) and ``WindowOver``. Two requests at once wait for each other."""
+    being returned yet), ``WindowOver``, ``WayClosed`` and (raised) ``SlotFull``.
+    Two requests at once wait for each other."""
     around = await _surroundings(tx, wishes)
     answers: list[Return | Refusal] = []
     fresh: list[tuple[Return, NewReturn]] = []
@@ -82,6 +85,8 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
     if not fresh:
         return answers
     await insert_returns(tx, [(r, _merged(w.lines)) for r, w in fresh], around.orders)
+    if around.roads is not None:
+        await write_ways(tx, [_chosen(r, w) for r, w in fresh if w.way], around.roads)
     tx.emit(
         *(
             ReturnRequested(
@@ -227,6 +232,7 @@ async def _surroundings(tx: Tx, wishes: Sequence[NewReturn]) -> _Surroundings:
         histories=await histories(
             tx, [order.person_id for order, _ in found.values() if order.person_id]
         ),
+        roads=await roads(tx) if any(w.way is not None for w in wishes) else None,
     )
 
 
@@ -236,6 +242,16 @@ def _merged(lines: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     for line, quantity in lines:
         merged[line] = merged.get(line, 0) + quantity
     return list(merged.items())
+
+
+def _chosen(ret: Return, wish: NewReturn) -> Chosen:
+    return Chosen(
+        return_id=ret.id,
+        market=ret.market,
+        kind=wish.way or "own",
+        freight_minor=ret.policy.freight_minor,
+        slot=wish.slot,
+    )
 
 
 def _judged(tx: Tx, wish: NewReturn, around: _Surroundings) -> Return | Refusal:
@@ -261,6 +277,12 @@ def _judged(tx: Tx, wish: NewReturn, around: _Surroundings) -> Return | Refusal:
                 return WindowOver(number=order.number, until=until.date().isoformat())
             arrivals.append(arrived)
     policy, first = strictest(list(each.values())), min(arrivals, default=None)
+    if wish.way is not None and around.roads is not None:
+        refused = closed_way(around.roads, order.market, order.country, wish.way)
+        if refused is not None:
+            return refused
+        part = around.roads.freight(order.market, wish.way, policy, fault=wish.reason in FAULTS)
+        policy = msgspec.structs.replace(policy, freight_minor=part)
     return _asked(tx, wish, order, policy, first, around.histories)
 
 
