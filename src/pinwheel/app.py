@@ -88,6 +88,7 @@ from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.orders import (
+    backorder_jobs,
     budget_jobs,
     cart_jobs,
     cart_web,
@@ -123,6 +124,7 @@ JOBS: tuple[ModuleType, ...] = (
     inventory_jobs,
     payments_jobs,
     orders_jobs,
+    backorder_jobs,
     budget_jobs,
     price_jobs,
     cart_jobs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -41,6 +42,8 @@ class Selling(msgspec.Struct, frozen=True):
     condition: str
     max_per_order: int | None
     free: int
+    here: int  # of them, what need not come first
+    expected_on: dt.date | None
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -121,10 +124,15 @@ async def selling(tx: Tx, variant_ids: Sequence[uuid.UUID]) -> list[Selling]:
         Selling,
         """
         select o.offer_id, o.variant_id, o.seller_name, o.seller_kind = 'own' as own, o.condition,
-               o.max_per_order, coalesce(a.free, 0)::bigint as free
+               o.max_per_order, coalesce(a.free, 0)::bigint as free,
+               coalesce(a.here, 0)::bigint as here, a.expected_on
           from marketplace.v_offer o
           left join lateral (
-            select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
+            select sum(greatest(a.atp, 0)) as free,
+                   sum(greatest(least(a.atp, a.on_hand - a.reserved), 0)) as here,
+                   min(a.expected_on) filter (where a.backorder_limit > 0 and a.atp > 0)
+                     as expected_on
+              from inventory.v_atp a
              where a.cell = $1 and a.variant_id = o.variant_id and a.seller_id = o.seller_id
                and a.is_open) a on true
          where o.variant_id = any($2::uuid[]) and o.active

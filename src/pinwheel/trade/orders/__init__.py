@@ -18,6 +18,12 @@ from pinwheel.trade.orders.actions import (
     let_go,
     locked,
 )
+from pinwheel.trade.orders.backorders import (
+    Backorder,
+    backorders_of,
+    cancel_backorders,
+    promised,
+)
 from pinwheel.trade.orders.budget_stage import DiscountUsedUp
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart import (
@@ -86,6 +92,7 @@ from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.orders.model import (
     AboveLimit,
+    BackorderLate,
     BadQuantity,
     EmptyOrder,
     LinesCancelled,
@@ -93,6 +100,7 @@ from pinwheel.trade.orders.model import (
     LineUnsourced,
     NoDelivery,
     NoTender,
+    NotHereYet,
     NothingToShip,
     OfferUnavailable,
     Order,
@@ -151,6 +159,8 @@ __all__ = [
     "AddressedTo",
     "Article",
     "Back",
+    "Backorder",
+    "BackorderLate",
     "BadQuantity",
     "Bought",
     "Buying",
@@ -181,6 +191,7 @@ __all__ = [
     "NoDelivery",
     "NoTender",
     "NotAtThisPrice",
+    "NotHereYet",
     "Note",
     "NothingToReturn",
     "NothingToShip",
@@ -222,7 +233,9 @@ __all__ = [
     "Wish",
     "add_replacement",
     "articles",
+    "backorders_of",
     "cancel",
+    "cancel_backorders",
     "cancel_lines",
     "cart",
     "cart_coupons",
@@ -257,6 +270,7 @@ __all__ = [
     "orders",
     "pieces_in_cart",
     "placed_by_day",
+    "promised",
     "put_in_cart",
     "remove_from_cart",
     "results_by_sku",

@@ -17,6 +17,7 @@ from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.marketplace import OUTLET_SELLER_ID, OWN_SELLER_ID
 from pinwheel.trade.orders.actions import give_money_back, locked
+from pinwheel.trade.orders.here import not_here
 from pinwheel.trade.orders.model import (
     LinesCancelled,
     NothingToShip,
@@ -161,7 +162,8 @@ async def ship_orders(tx: Tx, sendings: Sequence[Sending]) -> list[list[uuid.UUI
             else:
                 leaving[sending.order_id] = planned
         answers.append(answer)
-    refused = await _recognise(tx, list(leaving.values()))
+    refused = await not_here(tx, [(s.order, s.parts) for s in leaving.values()])
+    refused |= await _recognise(tx, [s for s in leaving.values() if s.order.id not in refused])
     sent = [s for s in leaving.values() if s.order.id not in refused]
     if sent:
         await _write_parcels(tx, sent)
