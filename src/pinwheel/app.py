@@ -105,7 +105,7 @@ from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
 from pinwheel.trade.promotions import jobs as promotions_jobs
 from pinwheel.trade.promotions import web as promotions_web
-from pinwheel.trade.returns import exchange_jobs, sending_jobs
+from pinwheel.trade.returns import exchange_jobs, sending_jobs, trial_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -132,6 +132,7 @@ JOBS: tuple[ModuleType, ...] = (
     returns_jobs,
     exchange_jobs,
     sending_jobs,
+    trial_jobs,
     promotions_jobs,
     tracking_jobs,
     profiles_jobs,
@@ -326,6 +327,7 @@ def furnish(db: Database, settings: Settings) -> Database:
         bigdays.BigDayStage(),
         subsidy.SubsidyStage(withheld=subsidy.withheld),
         promotions.PromotionStage(audience.memberships),
+        after_tax=(returns.TrialStage(),),
         segments=audience.memberships,
         capture=settings.capture == "at_placement",
     )

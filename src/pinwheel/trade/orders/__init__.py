@@ -90,6 +90,7 @@ from pinwheel.trade.orders.fulfil import (
 )
 from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
+from pinwheel.trade.orders.later import capture_later
 from pinwheel.trade.orders.model import (
     AboveLimit,
     BackorderLate,
@@ -237,6 +238,7 @@ __all__ = [
     "cancel",
     "cancel_backorders",
     "cancel_lines",
+    "capture_later",
     "cart",
     "cart_coupons",
     "cart_lines",

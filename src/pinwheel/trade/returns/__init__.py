@@ -54,6 +54,7 @@ from pinwheel.trade.returns.model import (
     ReturnReceived,
     ReturnRefunded,
     ReturnRequested,
+    TrialCharged,
     WindowOver,
     WithholdTooMuch,
 )
@@ -72,6 +73,20 @@ from pinwheel.trade.returns.sending import (
     ways_of,
 )
 from pinwheel.trade.returns.settling import grade_and_refund
+from pinwheel.trade.returns.trials import (
+    TRIAL,
+    NotForTrial,
+    Trial,
+    TrialNotByThisPayment,
+    TrialNotOffered,
+    TrialRule,
+    TrialStage,
+    TrialTooDear,
+    set_trial_rule,
+    trial_rules,
+    trials_of,
+)
+from pinwheel.trade.returns.trying import end_trials
 from pinwheel.trade.returns.ways import (
     Carrier,
     HandedElsewhere,
@@ -91,6 +106,7 @@ from pinwheel.trade.returns.ways import (
 )
 
 __all__ = [
+    "TRIAL",
     "Asked",
     "Carrier",
     "CategoryPolicy",
@@ -113,6 +129,7 @@ __all__ = [
     "NewReturn",
     "NotAnnounced",
     "NotExchangeable",
+    "NotForTrial",
     "NotSent",
     "Point",
     "Policy",
@@ -132,6 +149,13 @@ __all__ = [
     "SandboxCarrier",
     "Slot",
     "SlotFull",
+    "Trial",
+    "TrialCharged",
+    "TrialNotByThisPayment",
+    "TrialNotOffered",
+    "TrialRule",
+    "TrialStage",
+    "TrialTooDear",
     "UnknownPoint",
     "Waiting",
     "Way",
@@ -146,6 +170,7 @@ __all__ = [
     "cancel",
     "choices",
     "end_exchanges",
+    "end_trials",
     "exchange_list",
     "exchanges_of",
     "expire",
@@ -164,9 +189,12 @@ __all__ = [
     "save_point",
     "see",
     "set_policy",
+    "set_trial_rule",
     "set_way_offer",
     "set_window",
     "stored_policies",
+    "trial_rules",
+    "trials_of",
     "use_carrier",
     "way_prices",
     "ways_of",

@@ -46,6 +46,7 @@ from pinwheel.trade.returns.model import (
 from pinwheel.trade.returns.refunding import Owing, refund
 from pinwheel.trade.returns.requesting import cancel, request
 from pinwheel.trade.returns.rules import SCORE_HALF, advance_limit, advance_of
+from pinwheel.trade.returns.trials import trials_of
 from pinwheel.trade.returns.writing import update_returns
 
 
@@ -78,7 +79,8 @@ async def ask_exchange(tx: Tx, wish: NewExchange) -> Asked:
     )
     if isinstance(ret, Refusal):
         raise ret
-    if ret.score >= SCORE_HALF:
+    tried = (await trials_of(tx, [wish.order_id])).get(wish.order_id)
+    if ret.score >= SCORE_HALF or (tried is not None and tried.state in ("placed", "trying")):
         raise ExchangeNotOffered()
     order, lines = (await orders.locked_orders(tx, [wish.order_id]))[wish.order_id]
     line = next(li for li in lines if li.line == wish.line)

@@ -89,3 +89,18 @@ select w.currency, w.ahead, b.ahead as books from (
 -- promise: no replacement is held without end
 select return_id, state, until_at from returns.exchange
  where state in ('unpaid', 'waiting') and until_at < $now - interval '1 hour';
+
+-- promise: what is lent to be tried is back, paid for, or still within its days
+select t.order_id, t.state, t.lent_minor, t.covered_minor, t.kept_minor, t.until_at from returns.trial t
+ where (t.state = 'trying' and t.authorised_until < $now)
+    or (t.state in ('charged', 'failed', 'ended') and t.lent_minor <> t.covered_minor + t.kept_minor);
+
+-- promise: the books lend exactly what is being tried
+select t.order_id, t.lent_minor - t.covered_minor - t.kept_minor as tried, b.lent from returns.trial t
+  left join (select cell, document_id,
+                    sum(case when debit like 'return\_advances:%' then amount else -amount end) as lent
+               from ledger.v_posting
+              where document_kind = 'order'
+                and (debit like 'return\_advances:%' or credit like 'return\_advances:%')
+              group by cell, document_id) b on b.cell = t.cell and b.document_id = t.order_id
+ where t.state in ('placed', 'trying') and t.lent_minor - t.covered_minor <> coalesce(b.lent, 0);

@@ -372,3 +372,13 @@ class ReturnHandedIn(Event, frozen=True, kw_only=True):
     order_id: uuid.UUID
     person_id: uuid.UUID | None
     where: str
+
+
+class TrialCharged(Event, frozen=True, kw_only=True):
+    """The days of trying are over: ``kept_minor`` is taken; ``owed_minor`` could not be."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+    person_id: uuid.UUID
+    kept_minor: int
+    owed_minor: int

@@ -50,6 +50,7 @@ from pinwheel.trade.returns.rules import (
     window_end,
 )
 from pinwheel.trade.returns.sending import Chosen, Roads, closed_way, roads, write_ways
+from pinwheel.trade.returns.trials import trials_of
 from pinwheel.trade.returns.writing import insert_returns, update_returns
 
 
@@ -100,7 +101,8 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
         )
     )
     ready = [(r, _merged(w.lines)) for r, w in fresh if r.state == "approved"]
-    swaps = {r.id for r, w in fresh if w.is_exchange}
+    tried = await trials_of(tx, [r.order_id for r, _ in fresh])
+    swaps = {r.id for r, w in fresh if w.is_exchange or r.order_id in tried}
     approved = await _approved(tx, ready, around.orders, around.histories, swaps)
     return [approved.get(a.id, a) if isinstance(a, Return) else a for a in answers]
 
@@ -120,6 +122,10 @@ async def approve(tx: Tx, return_ids: Sequence[uuid.UUID]) -> list[Return | Refu
             """
             select return_id from returns.exchange
              where cell = $1 and return_id = any($2::uuid[]) and state <> 'ended'
+            union
+            select r.id from returns.rma r
+              join returns.trial t on t.cell = r.cell and t.order_id = r.order_id
+             where r.cell = $1 and r.id = any($2::uuid[])
             """,
             tx.cell,
             [r.id for r, _ in waiting],
@@ -353,7 +359,7 @@ async def _approved(
     swaps: AbstractSet[uuid.UUID],
 ) -> dict[uuid.UUID, Return]:
     """Written and told as approved, those who are trusted with their refund in advance; a piece
-    that is exchanged (``swaps``) is not refunded."""
+    that is exchanged or only tried (``swaps``) is not refunded."""
     if not ready:
         return {}
     limits = {
