@@ -105,7 +105,7 @@ from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
 from pinwheel.trade.promotions import jobs as promotions_jobs
 from pinwheel.trade.promotions import web as promotions_web
-from pinwheel.trade.returns import exchange_jobs, sending_jobs, trial_jobs
+from pinwheel.trade.returns import exchange_jobs, sending_jobs, sending_web, trial_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -165,6 +165,7 @@ WEB: tuple[ModuleType, ...] = (
     cart_web,
     one_click_web,
     returns_web,
+    sending_web,
     promotions_web,
     tracking_web,
     profiles_web,

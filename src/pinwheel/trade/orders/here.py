@@ -37,6 +37,7 @@ async def not_here(
         sorted({line.variant_id for _, parts in sent for line, _ in parts}),
     )
     left = {(r.variant_id, r.seller_id, r.node): r.on_hand for r in rows}
+    waits = await _waiting(tx, [order.id for order, _ in sent]) if left else {}
     refused: dict[uuid.UUID, Refusal] = {}
     for order, parts in sent if left else ():
         wanted: dict[tuple[uuid.UUID, uuid.UUID, str], int] = {}
@@ -44,7 +45,10 @@ async def not_here(
             place = (line.variant_id, line.seller_id, line.node)
             wanted[place] = wanted.get(place, 0) + quantity
             here = left.get(place)
-            if here is not None and wanted[place] > here:
+            if here is None:
+                continue
+            here = min(here, line.open - waits.get((order.id, line.line), 0))
+            if wanted[place] > here:
                 refused[order.id] = NotHereYet(
                     number=order.number,
                     sku=line.sku,
@@ -58,3 +62,23 @@ async def not_here(
                 if place in left:
                     left[place] -= quantity
     return refused
+
+
+class _Waits(msgspec.Struct, frozen=True):
+    order_id: uuid.UUID
+    line: int
+    quantity: int
+
+
+async def _waiting(tx: Tx, order_ids: Sequence[uuid.UUID]) -> dict[tuple[uuid.UUID, int], int]:
+    """What of each line is for others first, though it may lie there."""
+    rows = await tx.rows(
+        _Waits,
+        """
+        select order_id, line, quantity from orders.backorder
+         where cell = $1 and order_id = any($2::uuid[])
+        """,
+        tx.cell,
+        list(order_ids),
+    )
+    return {(r.order_id, r.line): r.quantity for r in rows}

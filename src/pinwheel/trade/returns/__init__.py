@@ -29,7 +29,7 @@ from pinwheel.trade.returns.exchanges import (
     NotExchangeable,
     paid_ahead,
 )
-from pinwheel.trade.returns.exchanging import ask_exchange, end_exchanges
+from pinwheel.trade.returns.exchanging import ask_exchange, end_exchanges, exchange
 from pinwheel.trade.returns.labels import label_svg
 from pinwheel.trade.returns.model import (
     CategoryPolicy,
@@ -59,7 +59,15 @@ from pinwheel.trade.returns.model import (
     WithholdTooMuch,
 )
 from pinwheel.trade.returns.policies import set_policy, stored_policies
-from pinwheel.trade.returns.queries import Returnable, ReturnSight, export, returnable, returns, see
+from pinwheel.trade.returns.queries import (
+    Returnable,
+    ReturnSight,
+    export,
+    market_policy,
+    returnable,
+    returns,
+    see,
+)
 from pinwheel.trade.returns.receiving import expire, receive
 from pinwheel.trade.returns.requesting import approve, cancel, reject, request
 from pinwheel.trade.returns.resale import Mended, refurbish
@@ -171,6 +179,7 @@ __all__ = [
     "choices",
     "end_exchanges",
     "end_trials",
+    "exchange",
     "exchange_list",
     "exchanges_of",
     "expire",
@@ -178,6 +187,7 @@ __all__ = [
     "grade_and_refund",
     "hand_in",
     "label_svg",
+    "market_policy",
     "paid_ahead",
     "receive",
     "refurbish",

@@ -32,6 +32,7 @@ from pinwheel.trade.returns.ways import (
     extras,
     freight,
     picked,
+    pickup_id,
     slots_of,
 )
 
@@ -135,7 +136,7 @@ async def write_ways(tx: Tx, chosen: Sequence[Chosen], known: Roads) -> None:
             [
                 ledger.Hold(
                     document_kind="pickup",
-                    document_id=one.return_id,
+                    document_id=pickup_id(one.return_id),
                     key="slot",
                     debit=picked(),
                     credit=slots_of(window, one.slot.on),
@@ -271,6 +272,11 @@ async def hand_in(tx: Tx, code: str, where: str, *, at_point: bool = True) -> uu
         "select exists (select from returns.point where code = $1 and is_open)", where
     ):
         raise UnknownPoint(point=where)
+    return_id = await return_by_code(tx, code)
+    await tx.value(
+        "select id from returns.rma where cell = $1 and id = $2 for update", tx.cell, return_id
+    )
+    # Read once the lock is there: who waited for it sees what the first scan wrote.
     found = await tx.the(
         "return",
         _Handed,
@@ -278,14 +284,10 @@ async def hand_in(tx: Tx, code: str, where: str, *, at_point: bool = True) -> uu
         select r.id as return_id, r.number, r.order_id, r.person_id, r.state, w.state as way,
                w.handed_where
           from returns.rma r left join returns.way w on w.cell = r.cell and w.return_id = r.id
-         where r.cell = $1 and r.id = (
-           select id from returns.rma where cell = $1 and number = $2
-           union all
-           select return_id from returns.way where cell = $1 and tracking = $2 and $2 <> '' limit 1)
-           for update of r
+         where r.cell = $1 and r.id = $2
         """,
         tx.cell,
-        code.strip().upper(),
+        return_id,
     )
     if found.way == "handed":
         if found.handed_where == where:
@@ -314,7 +316,7 @@ async def hand_in(tx: Tx, code: str, where: str, *, at_point: bool = True) -> uu
         where,
         tx.later_than(TRANSIT_DAYS * 86_400),
     )
-    await ledger.release_for(tx, [found.return_id])
+    await ledger.release_for(tx, [pickup_id(found.return_id)])
     tx.emit(
         ReturnHandedIn(
             return_id=found.return_id,

@@ -9,7 +9,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.events import during, outside
 from pinwheel.trade.returns.model import LabelWanted, ReturnApproved, ReturnClosed, ReturnReceived
 from pinwheel.trade.returns.sending import label_wishes, take_labels, want_labels
-from pinwheel.trade.returns.ways import carrier_of
+from pinwheel.trade.returns.ways import carrier_of, pickup_id
 
 
 @during(ReturnApproved)
@@ -36,10 +36,10 @@ async def fetch_labels(db: Database, events: Sequence[LabelWanted]) -> None:
 @during(ReturnClosed)
 async def free_pickups(tx: Tx, events: Sequence[ReturnClosed]) -> None:
     """The return is off: nobody needs to come for it."""
-    await ledger.release_for(tx, [event.return_id for event in events])
+    await ledger.release_for(tx, [pickup_id(event.return_id) for event in events])
 
 
 @during(ReturnReceived)
 async def end_pickups(tx: Tx, events: Sequence[ReturnReceived]) -> None:
     """It is here, however it came."""
-    await ledger.release_for(tx, [event.return_id for event in events])
+    await ledger.release_for(tx, [pickup_id(event.return_id) for event in events])

@@ -98,6 +98,11 @@ def slots_of(window: Window, on: dt.date) -> Account:
     return Account(name, slots_unit(), floor=-window.most)
 
 
+def pickup_id(return_id: uuid.UUID) -> uuid.UUID:
+    """The document that a return's pick-up is held by: apart from the replacement's."""
+    return uuid.uuid5(return_id, "pickup")
+
+
 def picked() -> Account:
     """Where promised pick-ups go."""
     return Account("pickups:taken", slots_unit())
