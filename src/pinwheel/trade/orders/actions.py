@@ -26,6 +26,7 @@ from pinwheel.trade.orders.model import (
     OrderNotCancellable,
     OrderPlaced,
     OtherSecured,
+    PaidFurther,
     number_of,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
@@ -218,13 +219,20 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
         [secured[i] for i in sorted(secured)],
         tx.now,
     )
-    placed = [r for r in rows if r.state == "placed"]
+    # One that was whole before this payment is not placed a second time: it was paid further.
+    fresh = [
+        r for r in rows if not secured[r.id] or r.secured_minor - secured[r.id] < r.total_minor
+    ]
+    placed = [r for r in fresh if r.state == "placed"]
     if placed:
         await ledger.keep_for(tx, [r.id for r in placed])
         tx.emit(*(r.event() for r in placed))
     if len(rows) < len(secured):
         others = secured.keys() - {r.id for r in rows}
         tx.emit(OtherSecured(document_ids=tuple(sorted(others))))
+    if len(fresh) < len(rows):
+        known = {r.id for r in fresh}
+        tx.emit(*(PaidFurther(order_id=r.id) for r in rows if r.id not in known))
     late = [r for r in rows if r.state == "cancelled"]
     if late:
         await revive(tx, [r.id for r in late])
