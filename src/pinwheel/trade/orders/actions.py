@@ -337,12 +337,15 @@ async def _may_revive(tx: Tx, order: Order) -> bool:
 
 
 async def waiting_too_long(tx: Tx, *, most: int = 500) -> list[uuid.UUID]:
-    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are left."""
+    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are left, and
+    those that are to be paid at a counter, which has a deadline of its own."""
     return await tx.values(
         """
-        select id from orders."order"
+        select id from orders."order" o
          where cell = $1 and state = 'pending_payment' and placed_at <= $2
-         order by id limit $3 for update skip locked
+           and not exists (select from payments.v_cash_due d
+                            where d.cell = o.cell and d.order_id = o.id and d.ended_at is null)
+         order by id limit $3 for update of o skip locked
         """,
         tx.cell,
         tx.later_than(-HOLD_SECONDS),
