@@ -229,14 +229,14 @@ BUGS = (
     ),
     Bug(
         "repeats are not recognised",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "            known = {(r.scope, r.key): r for r in rows}\n",
         "            known = {}\n",
         (ORDERS,),
     ),
     Bug(
         "another input under the same key",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "elif before.input_hash != draft.asked:",
         "elif False:",
         (ORDERS,),

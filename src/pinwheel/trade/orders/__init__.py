@@ -10,7 +10,6 @@ as a refund; the shares of a line sum to the line.
 """
 
 from pinwheel.trade.orders.actions import (
-    Checkout,
     cancel,
     confirm,
     give_money_back,
@@ -137,6 +136,7 @@ from pinwheel.trade.orders.one_click_actions import switch_of as one_click_switc
 from pinwheel.trade.orders.one_click_actions import undo
 from pinwheel.trade.orders.one_click_buying import one_click_quote, tap_once
 from pinwheel.trade.orders.one_click_travel import CarriesOthers, together
+from pinwheel.trade.orders.placing import Checkout
 from pinwheel.trade.orders.price_stages import NotAtThisPrice
 from pinwheel.trade.orders.price_trial import Article, SkuResult, articles, results_by_sku, sold
 from pinwheel.trade.orders.privacy import export as export_orders
