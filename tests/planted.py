@@ -300,8 +300,8 @@ BUGS = (
     Bug(
         "a late payer is revived into a team that is gone",
         "trade/orders/actions.py",
-        "            and order.waits_for is None  # its team's seat is gone, or somebody else's by now\n",
-        "",
+        ' or order.cancel_reason != "unpaid" or order.waits_for is not None:',
+        ' or order.cancel_reason != "unpaid":',
         (TEAMS,),
     ),
     Bug(
