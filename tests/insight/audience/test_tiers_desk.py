@@ -106,7 +106,10 @@ async def test_a_city_has_a_tier_of_its_own(desk: Desk) -> None:
     assert await size(desk, segment_id) == 2
     page = (await operator.get(f"{HERE}?country=GB")).text
     assert people_of(page) == {
-        **{"the rest of the country": 5, "kent": 3, "london": 5, "york": 2},
+        "the rest of the country": 5,
+        "kent": 3,
+        "london": 5,
+        "york": 2,
         "bromley, kent": 2,
     }
 
