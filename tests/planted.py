@@ -300,9 +300,16 @@ BUGS = (
     Bug(
         "a late payer is revived into a team that is gone",
         "trade/orders/actions.py",
-        ' or order.cancel_reason != "unpaid" or order.waits_for is not None:',
-        ' or order.cancel_reason != "unpaid":',
+        '    if not paid or order.cancel_reason != "unpaid" or order.waits_for is not None:\n        return False\n',
+        '    if not paid or order.cancel_reason != "unpaid":\n        return False\n    if order.waits_for is not None:\n        return True\n',
         (TEAMS,),
+    ),
+    Bug(
+        "a late payer is sent the deal's piece that is somebody else's by now",
+        "trade/orders/actions.py",
+        "    return not had\n",
+        "    return True\n",
+        ("tests/growth/bigdays/test_stock.py::test_a_late_payer_of_a_deal",),
     ),
     Bug(
         "a team is joined while it is being closed",
