@@ -88,6 +88,7 @@ from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.orders import (
+    backorder_jobs,
     budget_jobs,
     cart_jobs,
     cart_web,
@@ -104,6 +105,7 @@ from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
 from pinwheel.trade.promotions import jobs as promotions_jobs
 from pinwheel.trade.promotions import web as promotions_web
+from pinwheel.trade.returns import exchange_jobs, sending_jobs, sending_web, trial_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -122,11 +124,15 @@ JOBS: tuple[ModuleType, ...] = (
     inventory_jobs,
     payments_jobs,
     orders_jobs,
+    backorder_jobs,
     budget_jobs,
     price_jobs,
     cart_jobs,
     one_click_jobs,
     returns_jobs,
+    exchange_jobs,
+    sending_jobs,
+    trial_jobs,
     promotions_jobs,
     tracking_jobs,
     profiles_jobs,
@@ -159,6 +165,7 @@ WEB: tuple[ModuleType, ...] = (
     cart_web,
     one_click_web,
     returns_web,
+    sending_web,
     promotions_web,
     tracking_web,
     profiles_web,
@@ -321,6 +328,7 @@ def furnish(db: Database, settings: Settings) -> Database:
         bigdays.BigDayStage(),
         subsidy.SubsidyStage(withheld=subsidy.withheld),
         promotions.PromotionStage(audience.memberships),
+        after_tax=(returns.TrialStage(),),
         segments=audience.memberships,
         capture=settings.capture == "at_placement",
     )

@@ -177,7 +177,6 @@ async def crowd(town: Town) -> Town:
 
 @settings(
     max_examples=250,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rule=rules)

@@ -18,6 +18,12 @@ from pinwheel.trade.orders.actions import (
     let_go,
     locked,
 )
+from pinwheel.trade.orders.backorders import (
+    Backorder,
+    backorders_of,
+    cancel_backorders,
+    promised,
+)
 from pinwheel.trade.orders.budget_stage import DiscountUsedUp
 from pinwheel.trade.orders.buying import Bought, Buying
 from pinwheel.trade.orders.cart import (
@@ -67,6 +73,7 @@ from pinwheel.trade.orders.draft import (
     Reason,
     Tender,
 )
+from pinwheel.trade.orders.exchanging import Replacement, add_replacement
 from pinwheel.trade.orders.fulfil import (
     Sending,
     cancel_lines,
@@ -83,8 +90,10 @@ from pinwheel.trade.orders.fulfil import (
 )
 from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
+from pinwheel.trade.orders.later import capture_later
 from pinwheel.trade.orders.model import (
     AboveLimit,
+    BackorderLate,
     BadQuantity,
     EmptyOrder,
     LinesCancelled,
@@ -92,6 +101,7 @@ from pinwheel.trade.orders.model import (
     LineUnsourced,
     NoDelivery,
     NoTender,
+    NotHereYet,
     NothingToShip,
     OfferUnavailable,
     Order,
@@ -102,6 +112,8 @@ from pinwheel.trade.orders.model import (
     OrderNotReady,
     OrderPlaced,
     OrderShipped,
+    OtherSecured,
+    PaidFurther,
     PaymentDeclined,
     Shipment,
     StaleQuote,
@@ -139,16 +151,20 @@ from pinwheel.trade.orders.returning import (
     take_back,
 )
 from pinwheel.trade.orders.revising import RulesChanged, held_revision, revise
+from pinwheel.trade.orders.shown import STRANGER, Shown, Step, Viewer
 from pinwheel.trade.orders.stages import Stage
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 __all__ = [
     "HOLD_SECONDS",
+    "STRANGER",
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
     "Article",
     "Back",
+    "Backorder",
+    "BackorderLate",
     "BadQuantity",
     "Bought",
     "Buying",
@@ -179,6 +195,7 @@ __all__ = [
     "NoDelivery",
     "NoTender",
     "NotAtThisPrice",
+    "NotHereYet",
     "Note",
     "NothingToReturn",
     "NothingToShip",
@@ -195,18 +212,23 @@ __all__ = [
     "OrderPlaced",
     "OrderShipped",
     "OrderSight",
+    "OtherSecured",
+    "PaidFurther",
     "PaymentDeclined",
     "Placed",
     "Quote",
     "Reason",
+    "Replacement",
     "ReturnTooDear",
     "RulesChanged",
     "Sending",
     "Shipment",
+    "Shown",
     "SignInAgain",
     "SkuResult",
     "Stage",
     "StaleQuote",
+    "Step",
     "TakenBack",
     "Tap",
     "Tapped",
@@ -215,10 +237,15 @@ __all__ = [
     "Terms",
     "TooManyTaps",
     "UndoOver",
+    "Viewer",
     "Wish",
+    "add_replacement",
     "articles",
+    "backorders_of",
     "cancel",
+    "cancel_backorders",
     "cancel_lines",
+    "capture_later",
     "cart",
     "cart_coupons",
     "cart_lines",
@@ -252,6 +279,7 @@ __all__ = [
     "orders",
     "pieces_in_cart",
     "placed_by_day",
+    "promised",
     "put_in_cart",
     "remove_from_cart",
     "results_by_sku",

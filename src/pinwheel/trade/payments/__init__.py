@@ -70,7 +70,7 @@ from pinwheel.trade.payments.model import (
     provider_fees,
     store_credit,
 )
-from pinwheel.trade.payments.port import Provider, add, providers_of, use
+from pinwheel.trade.payments.port import Provider, add, holds_days, providers_of, use
 from pinwheel.trade.payments.queries import (
     Attention,
     Difference,
@@ -142,6 +142,7 @@ __all__ = [
     "forget_methods",
     "grant_store_credit",
     "holds_card_number",
+    "holds_days",
     "instructions_of",
     "method_of",
     "methods_of",

@@ -33,6 +33,7 @@ class StoreCredit:
     """The provider inside: what was held at the start is what it has authorised."""
 
     name = STORE_CREDIT
+    holds_days = 3650  # a hold in our own books
 
     async def authorise(self, payments: Sequence[Payment]) -> list[Outcome]:
         return [
