@@ -86,7 +86,7 @@ class House:
 async def served(house: House) -> None:
     """Until the web answers again: on a busy machine a start takes many seconds of its own."""
     said = "nothing"
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", timeout=5) as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", timeout=30) as client:
         for _ in range(900):
             try:
                 answer = await client.get("/readyz")

@@ -49,6 +49,47 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "whoever stands between the ways is counted",
+        "insight/experiments/summing.py",
+        "              or (t.others <= $13 and t.is_one and t.variation = c.variation)\n",
+        "              or t.others <= $13\n",
+        (
+            "tests/insight/experiments/test_experiments.py::test_who_stands_between_the_ways_is_not_counted",
+        ),
+    ),
+    Bug(
+        "a group whose people are all erased cuts no ties any more",
+        "insight/experiments/spilling.py",
+        "        select cluster_id from experiments.tie where cell = $1 and experiment_id = $2\n",
+        "        select cluster_id from experiments.member where cell = $1 and experiment_id = $2\n",
+        (
+            "tests/insight/experiments/test_experiments.py::test_who_stands_between_the_ways_is_not_counted",
+        ),
+    ),
+    Bug(
+        "who stops a trial early gets the interval of who does not",
+        "growth/measurement/holdouts.py",
+        "        found = always_valid(*samples, relative=False, horizon=units)\n",
+        "        found = fixed(*samples, relative=False)\n",
+        ("tests/growth/measurement/test_trials.py::test_who_stops_early_gets_the_wider_interval",),
+    ),
+    Bug(
+        "a region without a buyer is no region",
+        "growth/measurement/holdouts.py",
+        "during.keys() | set(off))",
+        "during.keys())",
+        (
+            "tests/growth/measurement/test_trials.py::test_switched_regions_hold_the_planted_effect_and_a_region_without_buyers_counts",
+        ),
+    ),
+    Bug(
+        "a region's tier wins over its city's",
+        "insight/audience/knowing.py",
+        "order by t.city <> '' desc, t.region <> '' desc",
+        "order by t.region <> '' desc, t.city <> '' desc",
+        ("tests/insight/audience/test_segments.py::test_a_city_s_tier_wins_over_its_region_s",),
+    ),
+    Bug(
         "a help is counted without the bargain's lock",
         "growth/social/bargain_running.py",
         "select from social.bargain where cell = $1 and id = any($2::uuid[]) order by id for update",
@@ -229,14 +270,14 @@ BUGS = (
     ),
     Bug(
         "repeats are not recognised",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "            known = {(r.scope, r.key): r for r in rows}\n",
         "            known = {}\n",
         (ORDERS,),
     ),
     Bug(
         "another input under the same key",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "elif before.input_hash != draft.asked:",
         "elif False:",
         (ORDERS,),
@@ -300,9 +341,16 @@ BUGS = (
     Bug(
         "a late payer is revived into a team that is gone",
         "trade/orders/actions.py",
-        "            and order.waits_for is None  # its team's seat is gone, or somebody else's by now\n",
-        "",
+        '    if not paid or order.cancel_reason != "unpaid" or order.waits_for is not None:\n        return False\n',
+        '    if not paid or order.cancel_reason != "unpaid":\n        return False\n    if order.waits_for is not None:\n        return True\n',
         (TEAMS,),
+    ),
+    Bug(
+        "a late payer is sent the deal's piece that is somebody else's by now",
+        "trade/orders/actions.py",
+        "    return not had\n",
+        "    return True\n",
+        ("tests/growth/bigdays/test_stock.py::test_a_late_payer_of_a_deal",),
     ),
     Bug(
         "a team is joined while it is being closed",

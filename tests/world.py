@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import datetime as dt
@@ -17,6 +18,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -184,3 +186,13 @@ async def drop_database(server_url: str, name: str) -> None:
         await connection.execute(f'drop database if exists "{name}" with (force)')
     finally:
         await connection.close()
+
+
+async def waits_or_ends(pool: asyncpg.Pool, task: asyncio.Task[Any]) -> None:
+    """Until ``task`` waits for a lock of this database, or is done because it needed none."""
+    waits = False
+    while not waits and not task.done():
+        waits = await pool.fetchval(
+            "select exists (select from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock')"
+        )

@@ -7,6 +7,7 @@ gets the same from the same addresses as JSON. Each address names the right that
 `WEB` and `JOBS` are what ``app.py`` composes."""
 
 from pinwheel.faces.console import (
+    audience_tiers_web,
     audience_value_web,
     audience_web,
     bargains_web,
@@ -31,7 +32,9 @@ from pinwheel.faces.console import (
     payments_web,
     price_rules_web,
     profiles_web,
+    promoters_web,
     promotions_web,
+    repricing_web,
     returns_web,
     reviews_web,
     running_web,
@@ -56,6 +59,7 @@ WEB = (
     profiles_web,
     audience_web,
     audience_value_web,
+    audience_tiers_web,
     imports_web,
     catalogue_web,
     categories_web,
@@ -64,6 +68,7 @@ WEB = (
     payments_web,
     budgets_web,
     price_rules_web,
+    repricing_web,
     subsidy_web,
     returns_web,
     reviews_web,
@@ -72,6 +77,7 @@ WEB = (
     teams_web,
     bargains_web,
     invites_web,
+    promoters_web,
     trust_web,
     newcomers_web,
     experiments_web,
