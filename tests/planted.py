@@ -49,6 +49,13 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "a late payer keeps a deal's price that went on to somebody else",
+        "trade/orders/actions.py",
+        "    return not had\n",
+        "    return True\n",
+        ("tests/growth/bigdays/test_stock.py::test_a_late_payer_of_a_deal",),
+    ),
+    Bug(
         "whoever stands between the ways is counted",
         "insight/experiments/summing.py",
         "              or (t.others <= $13 and t.is_one and t.variation = c.variation)\n",

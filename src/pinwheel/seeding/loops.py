@@ -1,6 +1,6 @@
 """What the pages of growth show in the demonstration shop: a big day in its pre-heat with deposits,
-a bargain that friends help, invitations, a price rule, a subsidy, an experiment, segments, a journey
-and a letter with a control group. All of it through the verbs an operator and buyers use."""
+a bargain that friends help, invitations, a price rule, a subsidy, an experiment, segments, a
+journey and a letter with a control group. All through the verbs an operator and buyers use."""
 
 from __future__ import annotations
 
