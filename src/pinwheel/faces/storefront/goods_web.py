@@ -249,7 +249,7 @@ async def suggestions(call: Call, db: Database, q: str = "") -> Answer[dict[str,
     return Answer({"suggestions": rows}, page="storefront/_suggestions.html")
 
 
-@post("/market")
+@post("/market", again="/")
 async def choose_market(call: Call, db: Database, data: dict[str, str]) -> See[None]:
     """Buy in another market: its currency, taxes and delivery."""
     frame = await frame_of(db)
