@@ -253,13 +253,14 @@ class Answers:
         form = _told_again(call.exchange.form)
         where = refusal.facts.get("where")
         errors = {where: _why(refusal, call.language)} if where in form else {}
-        if route is not None and isinstance(route.again, str):
+        again_at = route.again if route is not None else None
+        if isinstance(again_at, str):
             told = {"form": form, "errors": errors, "retold": sentence}
-            page_again = await self._on_its_page(call, route.again, refusal, told, headers)
+            page_again = await self._on_its_page(call, again_at, refusal, told, headers)
             if page_again is not None:
                 return page_again
-        elif route is not None and route.again and refusal.status < 500:
-            page, title = route.again
+        elif again_at is not None and refusal.status < 500:
+            page, title = again_at
             again = {"title": call.say(title), "form": form, "errors": errors, **_next(form)}
             try:
                 context = await self.context(call, more | again)
