@@ -134,7 +134,7 @@ async def cancel_page(call: Call, tx: Tx, number: str) -> Answer[dict[str, Any]]
     )
 
 
-@post("/account/orders/{number:str}/cancel")
+@post("/account/orders/{number:str}/cancel", again="/account/orders/{number:str}")
 async def cancel(call: Call, db: Database, number: str) -> Answer[dict[str, Any]] | See[None]:
     """Cancel what has not left: stock and money go back."""
     person_id = owner_of(call)

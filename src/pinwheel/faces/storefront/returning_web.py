@@ -67,7 +67,7 @@ async def _page(
     }
 
 
-@post("/account/orders/{number:str}/return")
+@post("/account/orders/{number:str}/return", again="/account/orders/{number:str}/return")
 async def ask(
     call: Call, db: Database, number: str, data: dict[str, str]
 ) -> Answer[dict[str, Any]] | See[None]:
