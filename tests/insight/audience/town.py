@@ -38,9 +38,11 @@ class Town:
             )
         return person_id
 
-    async def buy(self, person_id: uuid.UUID, number: int = 0, pieces: int = 1) -> uuid.UUID:
+    async def buy(
+        self, person_id: uuid.UUID, number: int = 0, pieces: int = 1, city: str = ""
+    ) -> uuid.UUID:
         bought = await self.shop.buying.buy(
-            self.shop.draft((number, pieces), person_id=person_id, region=" London ")
+            self.shop.draft((number, pieces), person_id=person_id, region=" London ", city=city)
         )
         return bought.order_id
 

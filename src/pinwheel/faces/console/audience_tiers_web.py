@@ -35,16 +35,18 @@ class TierForm(msgspec.Struct):
 
     country: Cells = []
     region: Cells = []
+    city: Cells = []
     tier: Cells = []
     at: Country = ""
     after: Annotated[str, Meta(max_length=600)] = ""
 
 
 def _chosen(form: TierForm) -> list[Place]:
-    if not len(form.country) == len(form.region) == len(form.tier):
+    if not len(form.country) == len(form.region) == len(form.city) == len(form.tier):
         raise Invalid("tier", "a line is incomplete", "有一行不完整")
     found = []
-    for country, region, tier in zip(form.country, form.region, form.tier, strict=True):
+    columns = (form.country, form.region, form.city, form.tier)
+    for country, region, city, tier in zip(*columns, strict=True):
         if not tier:
             continue
         try:
@@ -53,6 +55,7 @@ def _chosen(form: TierForm) -> list[Place]:
                     {
                         "country": country.strip().upper(),
                         "region": region.strip().lower(),
+                        "city": city.strip().lower(),
                         "tier": int(tier),
                     },
                     Place,
@@ -70,12 +73,12 @@ def _chosen(form: TierForm) -> list[Place]:
 async def _changes(tx: Tx, form: TierForm) -> list[Place]:
     """What was chosen otherwise than it stands: nobody else's change is undone by a page that was
     opened before it, as long as it was another line."""
-    stands = {(p.country, p.region): p.tier for p in await audience.places(tx)}
-    return [p for p in _chosen(form) if stands.get((p.country, p.region)) != p.tier]
+    stands = {(p.country, p.region, p.city): p.tier for p in await audience.places(tx)}
+    return [p for p in _chosen(form) if stands.get((p.country, p.region, p.city)) != p.tier]
 
 
 async def _page(
-    call: Call, tx: Tx, found: Tiers, at: str, after: str, chosen: dict[tuple[str, str], int]
+    call: Call, tx: Tx, found: Tiers, at: str, after: str, chosen: dict[tuple[str, str, str], int]
 ) -> Answer[Tiers]:
     query = {"country": at}
     places = found.places
@@ -114,7 +117,7 @@ async def preview(call: Call, db: Database, data: TierForm) -> Answer[Tiers]:
             await audience.place_lines(tx, data.at or None, cursor=data.after or None),
             await audience.tier_effects(tx, chosen),
         )
-        picked = {(p.country, p.region): p.tier for p in chosen}
+        picked = {(p.country, p.region, p.city): p.tier for p in chosen}
         return await _page(call, tx, found, data.at, data.after, picked)
 
 

@@ -54,6 +54,8 @@ class CampaignForm(msgspec.Struct):
     helps: Annotated[int, Meta(ge=1, le=500)]
     hours: Annotated[int, Meta(ge=1, le=720)] = 24
     days: Annotated[int, Meta(ge=1, le=365)] = 30
+    pieces: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    reserved: bool = False
 
 
 @post(HERE, scope=WRITE)
@@ -73,6 +75,8 @@ async def start_campaign(call: Call, db: Database, data: CampaignForm) -> See[An
             helps=data.helps,
             window_seconds=data.hours * 3600,
             ends_at=tx.now + dt.timedelta(days=data.days),
+            pieces_total=data.pieces or None,
+            stock="reserved" if data.reserved else "while_stock_lasts",
         )
         campaign_id = await social.save_bargain_campaign(tx, terms)
         await social.start_bargain_campaign(tx, campaign_id)

@@ -228,6 +228,20 @@ async def plan_trial(call: Call, db: Database, data: TrialForm) -> See[Any]:
     )
 
 
+class StopForm(msgspec.Struct, frozen=True):
+    why: Annotated[str, Meta(min_length=3, max_length=500)]
+
+
+@post(PATH + "/trials/{trial_id:uuid}/stop", scope=SCOPE)
+async def stop_trial(call: Call, db: Database, trial_id: UUID, data: StopForm) -> See[Any]:
+    """End a trial before its last day."""
+
+    async def verb(tx: Tx) -> None:
+        await measurement.stop_trial(tx, trial_id, data.why)
+
+    return await attempt(call, db, verb, f"{PATH}/acquisition#measured", call.say("Stopped."))
+
+
 class RocketSight(msgspec.Struct, frozen=True):
     rocket: Rocket
     standing: list[Standing]

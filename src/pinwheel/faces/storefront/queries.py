@@ -91,9 +91,10 @@ async def goods(tx: Tx, product_ids: Sequence[uuid.UUID], currency: str) -> list
                  and (p.ends_at is null or p.ends_at > $4)
                order by p.starts_at desc limit 1) p on true
             left join lateral (
-              select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
+              select sum(greatest(a.atp, 0)) as free from inventory.v_offered a
                where a.cell = $1 and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-                 and a.is_open) a on true
+                 and a.is_open and (a.opens_at is null or a.opens_at <= $4 and a.closes_at > $4)
+              ) a on true
           window each as (partition by v.product_id)
         ), best as (
           select distinct on (product_id) * from offer
@@ -124,14 +125,16 @@ async def selling(tx: Tx, variant_ids: Sequence[uuid.UUID]) -> list[Selling]:
                o.max_per_order, coalesce(a.free, 0)::bigint as free
           from marketplace.v_offer o
           left join lateral (
-            select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
+            select sum(greatest(a.atp, 0)) as free from inventory.v_offered a
              where a.cell = $1 and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-               and a.is_open) a on true
+               and a.is_open and (a.opens_at is null or a.opens_at <= $3 and a.closes_at > $3)
+            ) a on true
          where o.variant_id = any($2::uuid[]) and o.active
          order by o.variant_id, o.offer_id
         """,
         tx.cell,
         list(variant_ids),
+        tx.now,
     )
 
 

@@ -117,25 +117,28 @@ class _Weaver:
         return self.named(rule)
 
     def tier(self, rule: Tier) -> str:
-        # The region's own tier, else the country's.
-        own, whole = f"j{len(self.joins)}", f"j{len(self.joins) + 1}"
+        # The nearest place that has one: the city in its region, the city, the region, the country.
         table = "audience.region_tier" if self.tiers is None else self.tried(self.tiers)
-        self.joins.append(
-            f" left join {table} {own} on {own}.country = p.country and {own}.region = p.region"
-        )
-        self.joins.append(
-            f" left join {table} {whole} on {whole}.country = p.country and {whole}.region = ''"
-        )
+        found = []
+        for region, city in (("p.region", "p.city"), ("''", "p.city"), ("p.region", "''"),
+                             ("''", "''")):  # fmt: skip
+            name = f"j{len(self.joins)}"
+            self.joins.append(
+                f" left join {table} {name} on {name}.country = p.country"
+                f" and {name}.region = {region} and {name}.city = {city}"
+            )
+            found.append(f"{name}.tier")
         wanted_tiers = self.given(rule.any_of, "smallint[]")
-        return f"coalesce({own}.tier, {whole}.tier) = any({wanted_tiers})"
+        return f"coalesce({', '.join(found)}) = any({wanted_tiers})"
 
     def tried(self, tiers: Sequence[Place]) -> str:
         columns = (
             self.given([p.country for p in tiers], "text[]"),
             self.given([p.region for p in tiers], "text[]"),
+            self.given([p.city for p in tiers], "text[]"),
             self.given([p.tier for p in tiers], "smallint[]"),
         )
-        return f"(select * from unnest({', '.join(columns)}) as t(country, region, tier))"
+        return f"(select * from unnest({', '.join(columns)}) as t(country, region, city, tier))"
 
     def money(self, rule: Money) -> str:
         market = self.given(rule.market, "text")

@@ -20,12 +20,14 @@ TRIED_MOST = 40
 
 
 class PlaceLine(msgspec.Struct, frozen=True):
-    """A region that has a tier or that somebody's last order went to. ``tier`` is its own, None:
-    it follows ``whole_tier``, its country's. Region '' is the rest of the country. ``people``:
-    whose tier this line says. ``source``: 'default', or who said so."""
+    """A place that has a tier, or a region that somebody's last order went to. ``tier`` is its own,
+    None: it follows ``whole_tier``, its country's. Region '' is the rest of the country (of a city:
+    wherever it is). ``people``: whose tier this line says. ``source``: 'default', or who said
+    so."""
 
     country: str
     region: str
+    city: str
     tier: int | None
     whole_tier: int | None
     source: str
@@ -44,62 +46,70 @@ class TierEffect(msgspec.Struct, frozen=True):
 async def place_lines(
     tx: Tx, country: str | None = None, *, cursor: str | None = None, limit: int = 50
 ) -> Page[PlaceLine]:
-    """Regions of a country or of all, in the order of their names. 1 statement."""
-    before = listing.after(cursor, str, str)
+    """Places of a country or of all, in the order of their names. 1 statement."""
+    before = listing.after(cursor, str, str, str)
     rows = await tx.rows(
         PlaceLine,
         """
         with lived as (
-          select p.country, p.region, count(*) as people from audience.person p
+          select p.country, p.region, p.city, count(*) as people from audience.person p
            where p.cell = $1 and p.country <> '' and ($2::text is null or p.country = $2)
-           group by p.country, p.region
+           group by p.country, p.region, p.city
+        ), said as (
+          select l.country, l.region, l.people, t.country as to_country, t.region as to_region,
+                 t.city as to_city
+            from lived l
+            left join lateral (
+              select t.country, t.region, t.city from audience.region_tier t
+               where t.country = l.country and t.region in (l.region, '')
+                 and t.city in (l.city, '')
+               order by t.city = '', t.region = '' limit 1) t on true
         ), line as (
-          select coalesce(t.country, l.country) as country, coalesce(t.region, l.region) as region,
-                 t.tier::int as tier, coalesce(t.source, '') as source,
-                 case when coalesce(t.region, l.region) = '' then
-                   coalesce((select sum(o.people) from lived o
-                              where o.country = coalesce(t.country, l.country)
-                                and (o.region = '' or not exists (
-                                       select from audience.region_tier r
-                                        where r.country = o.country and r.region = o.region))), 0)
-                 else coalesce(l.people, 0) end::bigint as people
+          select t.country, t.region, t.city, t.tier::int as tier, t.source,
+                 coalesce((select sum(s.people) from said s
+                            where s.to_country = t.country and s.to_region = t.region
+                              and s.to_city = t.city), 0)::bigint as people
             from audience.region_tier t
-            full join lived l on l.country = t.country and l.region = t.region)
-        select i.country, i.region, i.tier, w.tier::int as whole_tier, i.source, i.people
+          union all
+          select s.country, s.region, '', null, '', sum(s.people)::bigint from said s
+           where (s.region <> '' or s.to_country is null) and coalesce(s.to_region, '') = ''
+             and coalesce(s.to_city, '') = ''
+           group by s.country, s.region)
+        select i.country, i.region, i.city, i.tier, w.tier::int as whole_tier, i.source, i.people
           from line i
-          left join audience.region_tier w on w.country = i.country and w.region = ''
+          left join audience.region_tier w
+            on w.country = i.country and w.region = '' and w.city = ''
          where ($2::text is null or i.country = $2)
-           and ($3::text is null or (i.country, i.region) > ($3, $4::text))
-         order by i.country, i.region limit $5
+           and ($3::text is null or (i.country, i.region, i.city) > ($3, $4::text, $6::text))
+         order by i.country, i.region, i.city limit $5
         """,
         tx.cell,
         country,
         before[0] if before else None,
         before[1] if before else None,
         limit + 1,
+        before[2] if before else None,
     )
-    return listing.page(rows, limit, lambda row: (row.country, row.region))
+    return listing.page(rows, limit, lambda row: (row.country, row.region, row.city))
 
 
 async def tier_effects(tx: Tx, proposed: Sequence[Place]) -> list[TierEffect]:
     """What other tiers would do to the segments whose rule asks for one; nothing is saved. A
     statement for each of at most ``TRIED_MOST`` segments."""
-    table = {(p.country, p.region): p for p in await places(tx)}
-    table |= {
-        (p.country, p.region.strip().lower()): msgspec.structs.replace(
-            p, region=p.region.strip().lower()
-        )
-        for p in proposed
-    }
+    table = {(p.country, p.region, p.city): p for p in await places(tx)}
+    for one in proposed:
+        region, city = one.region.strip().lower(), one.city.strip().lower()
+        place = Place(country=one.country, region=region, city=city, tier=one.tier)
+        table[one.country, region, city] = place
     tried = list(table.values())
     asking = [
-        (one, read(one.rule))
-        for one in await open_segments(tx)
-        if any(isinstance(part, Tier) for _, part in parts_of(read(one.rule)))
+        (segment, read(segment.rule))
+        for segment in await open_segments(tx)
+        if any(isinstance(part, Tier) for _, part in parts_of(read(segment.rule)))
     ][-TRIED_MOST:]
     await plan_for_many(tx)
     found = []
-    for one, rule in asking:
+    for segment, rule in asking:
         sizes = []
         for tiers in (None, tried):
             whole = compiled(rule, tiers)
@@ -114,5 +124,5 @@ async def tier_effects(tx: Tx, proposed: Sequence[Place]) -> list[TierEffect]:
                     *whole.values,
                 )
             )
-        found.append(TierEffect(one.id, one.name, *sizes))
+        found.append(TierEffect(segment.id, segment.name, *sizes))
     return found

@@ -25,6 +25,7 @@ from pinwheel.trade.orders.model import (
     OrderLine,
     OrderNotCancellable,
     OrderPlaced,
+    OtherSecured,
     number_of,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
@@ -213,6 +214,9 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
     if placed:
         await ledger.keep_for(tx, [r.id for r in placed])
         tx.emit(*(r.event() for r in placed))
+    if len(rows) < len(secured):
+        others = secured.keys() - {r.id for r in rows}
+        tx.emit(OtherSecured(document_ids=tuple(sorted(others))))
     late = [r for r in rows if r.state == "cancelled"]
     if late:
         await revive(tx, [r.id for r in late])
@@ -243,15 +247,11 @@ class _Confirmed(msgspec.Struct, frozen=True):
 
 async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
     """The late payer: take the stock again where it is still free and the whole is paid, else
-    send the money back without anybody asking."""
+    send the money back without anybody asking. An order that used a right goes the second way."""
     for order_id in sorted(order_ids):
         order, lines = await locked(tx, order_id)
         again = None
-        if (
-            order.secured_minor - order.refunded_minor >= order.total_minor
-            and order.cancel_reason == "unpaid"
-            and order.waits_for is None  # its team's seat is gone, or somebody else's by now
-        ):
+        if await _may_revive(tx, order):
             again = await ledger.hold(
                 tx,
                 [
@@ -301,6 +301,23 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
                 channel=order.channel,
             )
         )
+
+
+async def _may_revive(tx: Tx, order: Order) -> bool:
+    """Paid in full, and it held no more than stock and budgets: a seat, a coupon, a deal's piece
+    or an admission is somebody else's by now, or may be."""
+    paid = order.secured_minor - order.refunded_minor >= order.total_minor
+    if not paid or order.cancel_reason != "unpaid" or order.waits_for is not None:
+        return False
+    had: bool = await tx.value(
+        """
+        select exists (select from ledger.v_hold where document_id = $2 and cell = $1
+                          and key !~ '^([0-9]+|budget|payment):')
+        """,
+        tx.cell,
+        order.id,
+    )
+    return not had
 
 
 async def waiting_too_long(tx: Tx, *, most: int = 500) -> list[uuid.UUID]:

@@ -232,6 +232,12 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     channel: str
 
 
+class OtherSecured(Event, frozen=True, kw_only=True):
+    """Payments were secured for documents that are no orders: a deposit, say."""
+
+    document_ids: tuple[uuid.UUID, ...]
+
+
 class OrderCancelled(Event, frozen=True, kw_only=True):
     subject = "order_id"
     order_id: uuid.UUID
