@@ -229,14 +229,14 @@ BUGS = (
     ),
     Bug(
         "repeats are not recognised",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "            known = {(r.scope, r.key): r for r in rows}\n",
         "            known = {}\n",
         (ORDERS,),
     ),
     Bug(
         "another input under the same key",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "elif before.input_hash != draft.asked:",
         "elif False:",
         (ORDERS,),
@@ -300,8 +300,8 @@ BUGS = (
     Bug(
         "a late payer is revived into a team that is gone",
         "trade/orders/actions.py",
-        "            and order.waits_for is None  # its team's seat is gone, or somebody else's by now\n",
-        "",
+        ' or order.cancel_reason != "unpaid" or order.waits_for is not None:',
+        ' or order.cancel_reason != "unpaid":',
         (TEAMS,),
     ),
     Bug(

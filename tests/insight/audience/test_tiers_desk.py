@@ -62,7 +62,6 @@ async def test_a_tier_is_tried_before_it_is_saved(desk: Desk) -> None:
         "at": "GB",
         "country": ["GB", "GB", "GB", "GB"],
         "region": ["", "kent", "london", "york"],
-        "city": ["", "", "", ""],
         "tier": ["3", "1", "1", ""],
     }
     tried = (await operator.post(f"{HERE}/preview", form)).text
@@ -79,12 +78,7 @@ async def test_only_what_was_changed_is_saved(desk: Desk) -> None:
     """A page that was opened before a colleague's change does not undo it."""
     await settled(desk, {"if": "tier", "any_of": [1]})
     operator = await desk.signed_in("operator")
-    opened = {
-        "country": ["GB", "GB"],
-        "region": ["", "london"],
-        "city": ["", ""],
-        "tier": ["3", "1"],
-    }
+    opened = {"country": ["GB", "GB"], "region": ["", "london"], "tier": ["3", "1"]}
     async with desk.db.transaction(actor="colleague") as tx:
         await audience.set_tiers(tx, [Place("GB", "kent", 2)])
     await operator.post(HERE, opened)
@@ -96,12 +90,36 @@ async def test_only_what_was_changed_is_saved(desk: Desk) -> None:
     assert stands == {"": 4, "london": 1, "kent": 2}
 
 
+async def test_a_city_has_a_tier_of_its_own(desk: Desk) -> None:
+    segment_id = await settled(desk, {"if": "tier", "any_of": [5]})
+    at = world.MONDAY - dt.timedelta(days=1)
+    for region, people in (("kent", 2), ("london", 1)):
+        rows = [(uuid.uuid4(), at, 500) for _ in range(people)]
+        await write_orders(desk.db, rows, region=region, city="Bromley")
+    async with desk.db.transaction(actor="test") as tx:
+        await audience.rebuild(tx)
+    operator = await desk.signed_in("operator")
+    form = {"at": "GB", "country": "GB", "region": "Kent", "city": " BROMLEY", "tier": "5"}
+    tried = (await operator.post(f"{HERE}/preview", form)).text
+    assert re.findall(r'data-label="(?:People now|People then)">([^<]+)<', tried) == ["0", "2"]
+    await operator.post(HERE, form)
+    assert await size(desk, segment_id) == 2
+    page = (await operator.get(f"{HERE}?country=GB")).text
+    assert people_of(page) == {
+        "the rest of the country": 5,
+        "kent": 3,
+        "london": 5,
+        "york": 2,
+        "bromley, kent": 2,
+    }
+
+
 @pytest.mark.parametrize("wrong", ["0", "6", "x", "9" * 30])
 async def test_a_tier_that_is_none_is_refused_in_place(desk: Desk, wrong: str) -> None:
     operator = await desk.signed_in("operator")
-    await operator.post(HERE, {"country": "GB", "region": "kent", "city": "", "tier": wrong})
+    await operator.post(HERE, {"country": "GB", "region": "kent", "tier": wrong})
     assert 'role="alert"' in (await operator.get(HERE)).text
-    await operator.post(HERE, {"country": "England", "region": "kent", "city": "", "tier": "1"})
+    await operator.post(HERE, {"country": "England", "region": "kent", "tier": "1"})
     assert 'role="alert"' in (await operator.get(HERE)).text
 
 
@@ -122,5 +140,5 @@ async def test_regions_go_on_where_they_ended(desk: Desk) -> None:
 async def test_a_segment_without_tiers_is_left_alone(desk: Desk) -> None:
     await settled(desk, {"if": "number", "fact": "orders", "op": ">=", "value": 1})
     operator = await desk.signed_in("operator")
-    form = {"country": "GB", "region": "", "city": "", "tier": "1"}
+    form = {"country": "GB", "region": "", "tier": "1"}
     assert "nobody comes or goes" in (await operator.post(f"{HERE}/preview", form)).text

@@ -42,10 +42,11 @@ class TierForm(msgspec.Struct):
 
 
 def _chosen(form: TierForm) -> list[Place]:
-    if not len(form.country) == len(form.region) == len(form.city) == len(form.tier):
+    cities = form.city or [""] * len(form.country)
+    if not len(form.country) == len(form.region) == len(cities) == len(form.tier):
         raise Invalid("tier", "a line is incomplete", "有一行不完整")
     found = []
-    columns = (form.country, form.region, form.city, form.tier)
+    columns = (form.country, form.region, cities, form.tier)
     for country, region, city, tier in zip(*columns, strict=True):
         if not tier:
             continue

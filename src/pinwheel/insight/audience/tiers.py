@@ -1,4 +1,4 @@
-"""Tiers of regions: who lives there, and what another tier would do to the segments."""
+"""Tiers of regions and cities: who lives there, and what another tier would do to the segments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TRIED_MOST = 40
 
 class PlaceLine(msgspec.Struct, frozen=True):
     """A place that has a tier, or a region that somebody's last order went to. ``tier`` is its own,
-    None: it follows ``whole_tier``, its country's. Region '' is the rest of the country (of a city:
-    wherever it is). ``people``: whose tier this line says. ``source``: 'default', or who said
+    None: it follows ``whole_tier``, its country's. Region '' is the rest of the country, of a city:
+    it is wherever it is. ``people``: whose tier this line says. ``source``: 'default', or who said
     so."""
 
     country: str
@@ -55,40 +55,43 @@ async def place_lines(
           select p.country, p.region, p.city, count(*) as people from audience.person p
            where p.cell = $1 and p.country <> '' and ($2::text is null or p.country = $2)
            group by p.country, p.region, p.city
-        ), said as (
-          select l.country, l.region, l.people, t.country as to_country, t.region as to_region,
-                 t.city as to_city
+        ), won as (
+          select l.country, l.region, l.people, w.region as by_region, w.city as by_city
             from lived l
             left join lateral (
-              select t.country, t.region, t.city from audience.region_tier t
-               where t.country = l.country and t.region in (l.region, '')
-                 and t.city in (l.city, '')
-               order by t.city = '', t.region = '' limit 1) t on true
+                   select t.region, t.city from audience.region_tier t
+                    where t.country = l.country and t.region in (l.region, '')
+                      and t.city in (l.city, '')
+                    order by t.city <> '' desc, t.region <> '' desc limit 1) w on true
         ), line as (
-          select t.country, t.region, t.city, t.tier::int as tier, t.source,
-                 coalesce((select sum(s.people) from said s
-                            where s.to_country = t.country and s.to_region = t.region
-                              and s.to_city = t.city), 0)::bigint as people
+          select t.country, t.region, t.city, t.tier::int as tier, t.source
             from audience.region_tier t
           union all
-          select s.country, s.region, '', null, '', sum(s.people)::bigint from said s
-           where (s.region <> '' or s.to_country is null) and coalesce(s.to_region, '') = ''
-             and coalesce(s.to_city, '') = ''
-           group by s.country, s.region)
-        select i.country, i.region, i.city, i.tier, w.tier::int as whole_tier, i.source, i.people
+          select distinct l.country, l.region, '', null::int, ''
+            from lived l
+           where not exists (select from audience.region_tier t
+                              where t.country = l.country and t.region = l.region and t.city = '')
+        )
+        select i.country, i.region, i.city, i.tier, w.tier::int as whole_tier, i.source,
+               coalesce((select sum(o.people) from won o
+                          where o.country = i.country
+                            and case when i.tier is null then
+                                  o.region = i.region and coalesce(o.by_city, '') = ''
+                                else o.by_region = i.region and o.by_city = i.city end),
+                        0)::bigint as people
           from line i
           left join audience.region_tier w
             on w.country = i.country and w.region = '' and w.city = ''
          where ($2::text is null or i.country = $2)
-           and ($3::text is null or (i.country, i.region, i.city) > ($3, $4::text, $6::text))
-         order by i.country, i.region, i.city limit $5
+           and ($3::text is null or (i.country, i.region, i.city) > ($3, $4::text, $5::text))
+         order by i.country, i.region, i.city limit $6
         """,
         tx.cell,
         country,
         before[0] if before else None,
         before[1] if before else None,
-        limit + 1,
         before[2] if before else None,
+        limit + 1,
     )
     return listing.page(rows, limit, lambda row: (row.country, row.region, row.city))
 
@@ -97,19 +100,20 @@ async def tier_effects(tx: Tx, proposed: Sequence[Place]) -> list[TierEffect]:
     """What other tiers would do to the segments whose rule asks for one; nothing is saved. A
     statement for each of at most ``TRIED_MOST`` segments."""
     table = {(p.country, p.region, p.city): p for p in await places(tx)}
-    for one in proposed:
-        region, city = one.region.strip().lower(), one.city.strip().lower()
-        place = Place(country=one.country, region=region, city=city, tier=one.tier)
-        table[one.country, region, city] = place
+    for place in proposed:
+        region, city = place.region.strip().lower(), place.city.strip().lower()
+        table[place.country, region, city] = msgspec.structs.replace(
+            place, region=region, city=city
+        )
     tried = list(table.values())
     asking = [
-        (segment, read(segment.rule))
-        for segment in await open_segments(tx)
-        if any(isinstance(part, Tier) for _, part in parts_of(read(segment.rule)))
+        (one, read(one.rule))
+        for one in await open_segments(tx)
+        if any(isinstance(part, Tier) for _, part in parts_of(read(one.rule)))
     ][-TRIED_MOST:]
     await plan_for_many(tx)
     found = []
-    for segment, rule in asking:
+    for one, rule in asking:
         sizes = []
         for tiers in (None, tried):
             whole = compiled(rule, tiers)
@@ -124,5 +128,5 @@ async def tier_effects(tx: Tx, proposed: Sequence[Place]) -> list[TierEffect]:
                     *whole.values,
                 )
             )
-        found.append(TierEffect(segment.id, segment.name, *sizes))
+        found.append(TierEffect(one.id, one.name, *sizes))
     return found
