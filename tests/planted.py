@@ -611,6 +611,27 @@ BUGS = (
         "each_minor=cost_so_far / buyers_so_far if buyers_so_far else None,",
         ("tests/growth/measurement/test_viral.py",),
     ),
+    Bug(
+        "more is paid out than somebody agreed to",
+        "growth/social/invite_payouts.py",
+        "if agreed_minor is not None and agreed_minor != amount:",
+        "if agreed_minor is not None and agreed_minor > amount:",
+        ("tests/faces/console/test_promoters_desk.py",),
+    ),
+    Bug(
+        "who bought and left a segment by it does not count",
+        "growth/journeys/measuring.py",
+        "from audience.v_entry e where",
+        "from audience.v_membership e where",
+        ("tests/growth/measurement/test_anyway.py",),
+    ),
+    Bug(
+        "a page of tiers undoes what others changed since",
+        "faces/console/audience_tiers_web.py",
+        "if stands.get((p.country, p.region, p.city)) != p.tier]",
+        "if stands]",
+        ("tests/insight/audience/test_tiers_desk.py",),
+    ),
 )
 
 
