@@ -22,6 +22,7 @@ from pinwheel.faces.storefront import (
     bigday_web,
     checkout_web,
     deals_web,
+    exchange_web,
     found_web,
     goods_web,
     help_web,
@@ -34,6 +35,7 @@ from pinwheel.faces.storefront import (
     share_web,
     team_checkout_web,
     team_web,
+    try_web,
     wallet_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
@@ -191,6 +193,8 @@ WEB: tuple[ModuleType, ...] = (
     checkout_web,
     own_orders_web,
     returning_web,
+    exchange_web,
+    try_web,
     account_web,
     one_tap_web,
     help_web,

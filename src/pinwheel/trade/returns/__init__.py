@@ -30,7 +30,7 @@ from pinwheel.trade.returns.exchanges import (
     paid_ahead,
 )
 from pinwheel.trade.returns.exchanging import ask_exchange, end_exchanges, exchange
-from pinwheel.trade.returns.labels import label_svg
+from pinwheel.trade.returns.looking import policy_of
 from pinwheel.trade.returns.model import (
     CategoryPolicy,
     ExchangeAsked,
@@ -59,11 +59,11 @@ from pinwheel.trade.returns.model import (
     WithholdTooMuch,
 )
 from pinwheel.trade.returns.policies import set_policy, stored_policies
+from pinwheel.trade.returns.printing import code_picture, draw_label
 from pinwheel.trade.returns.queries import (
     Returnable,
     ReturnSight,
     export,
-    market_policy,
     returnable,
     returns,
     see,
@@ -177,6 +177,8 @@ __all__ = [
     "ask_exchange",
     "cancel",
     "choices",
+    "code_picture",
+    "draw_label",
     "end_exchanges",
     "end_trials",
     "exchange",
@@ -186,9 +188,8 @@ __all__ = [
     "export",
     "grade_and_refund",
     "hand_in",
-    "label_svg",
-    "market_policy",
     "paid_ahead",
+    "policy_of",
     "receive",
     "refurbish",
     "reject",
