@@ -15,7 +15,8 @@ requested → approved → received → refunded; or rejected, cancelled, expire
 Promises: no more comes back than was sent, however many ask at once; what is refunded is what the
 pieces were paid with, to the minor unit, in whatever order they come back; an advance is returned
 for or owed; a replacement is held, let go or free, and what was paid for it kept, used or back;
-what is tried is back, paid for or within its days; every piece waits for its grade or has found its place; each step may be repeated.
+what is tried is back, paid for or within its days; every piece waits for its grade or has found its
+place; each step may be repeated.
 """
 
 from pinwheel.trade.returns.exchange_queries import (
