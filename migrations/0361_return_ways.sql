@@ -43,5 +43,3 @@ create table returns.way (
   check ((kind = 'pickup') = (slot_on is not null))
 );
 create unique index way_tracking on returns.way (tracking, cell) where tracking <> '';
-
-comment on column returns.point.address is 'not pii: a shop or a locker';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,22 +42,22 @@ class House:
         )
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
+            with contextlib.suppress(httpx2.TransportError):
                 if httpx2.get(f"{self.url}/readyz").status_code == 200:
                     return
-            except httpx2.TransportError:
-                time.sleep(0.1)
+            time.sleep(0.1)
         self.process.kill()
         raise AssertionError(self.said())
 
     def wait_until_said(self, words: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             if words in self.out.read_text(encoding="utf-8"):
                 return
             time.sleep(0.1)
+        self.process.kill()
         raise AssertionError(self.said())
 
     def end(self, sign: signal.Signals) -> str:
@@ -64,7 +65,10 @@ class House:
         return self.said()
 
     def said(self) -> str:
-        self.process.wait(40)
+        try:
+            self.process.wait(world.PATIENCE_SECONDS)
+        finally:
+            self.process.kill()
         return self.out.read_text(encoding="utf-8")
 
 

@@ -83,10 +83,11 @@ from pinwheel.kernel.vault import Vault
 from pinwheel.kernel.web import Edge, routes_of
 from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open import web as open_web
-from pinwheel.trade import orders, payments, promotions, returns
+from pinwheel.trade import giftcards, orders, payments, promotions, returns
 from pinwheel.trade.budgets import jobs as budgets_jobs
 from pinwheel.trade.budgets import web as budgets_web
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
+from pinwheel.trade.giftcards import jobs as giftcards_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.orders import (
@@ -101,6 +102,7 @@ from pinwheel.trade.orders import (
 )
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
+from pinwheel.trade.payments import cash_jobs, gift_jobs
 from pinwheel.trade.payments import jobs as payments_jobs
 from pinwheel.trade.payments import web as payments_web
 from pinwheel.trade.pricing import jobs as pricing_jobs
@@ -125,6 +127,8 @@ JOBS: tuple[ModuleType, ...] = (
     marketplace_jobs,
     inventory_jobs,
     payments_jobs,
+    gift_jobs,
+    cash_jobs,
     orders_jobs,
     backorder_jobs,
     budget_jobs,
@@ -136,6 +140,7 @@ JOBS: tuple[ModuleType, ...] = (
     sending_jobs,
     trial_jobs,
     promotions_jobs,
+    giftcards_jobs,
     tracking_jobs,
     profiles_jobs,
     experiments_jobs,
@@ -214,6 +219,7 @@ EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
     ("returns", returns.export),
     ("coupons", promotions.export),
+    ("gift cards", payments.export_gift_cards),
     ("pictures", media.export),
     ("trust", trust.export),
     ("letters", messages.export),
@@ -332,7 +338,7 @@ def furnish(db: Database, settings: Settings) -> Database:
         bigdays.BigDayStage(),
         subsidy.SubsidyStage(withheld=subsidy.withheld),
         promotions.PromotionStage(audience.memberships),
-        after_tax=(returns.TrialStage(),),
+        after_tax=(returns.TrialStage(), giftcards.GiftCardStage()),
         segments=audience.memberships,
         capture=settings.capture == "at_placement",
     )

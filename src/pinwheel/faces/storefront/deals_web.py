@@ -58,7 +58,7 @@ def _shown(
     colour = goods.options.get("colour", "")
     url, alt, shape = first_picture(goods.media, call.language, colour)
     phase = deal.promotion.phase(tx.now)
-    left = min(deal.left, goods.free)
+    left = deal.left
     turn = place.until if place is not None and place.state == "called" else None
     is_called = turn is not None and turn > tx.now
     return {
@@ -102,7 +102,7 @@ async def of_offer(call: Call, tx: Tx, offer_id: UUID) -> Answer[dict[str, Any]]
         items=[orders.Item(offer_id, 1)],
         market=market.code,
         country=market.countries[0] if market.countries else "",
-        person_id=call.caller.person_id,
+        person_id=call.caller.person_id or orders.STRANGER,
     )
     [quote] = await tx.db.given[orders.Buying].checkout.quote(tx, [draft])
     if isinstance(quote, Refusal):

@@ -54,7 +54,7 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
     by_top = {c.id: _shelf_ids(call, market, "popular", category=[str(c.id)]) for c in tops}
     every = [*new, *popular, *(i for ids in by_top.values() for i in ids)]
     async with db.reading() as tx:
-        by_id = await cards(tx, every, market.currency, call.language)
+        by_id = await cards(tx, call, every, market)
     say = call.say
 
     def some(ids: list[Any]) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ async def _list(
     asked = Asked(call, frame, default_sort)
     found = ask(call, asked, market, fixed)
     async with db.reading() as tx:
-        by_id = await cards(tx, [h.product_id for h in found.hits], market.currency, call.language)
+        by_id = await cards(tx, call, [h.product_id for h in found.hits], market)
     more = shown(call, frame, asked, found, by_id, path, market.currency, hidden=list(fixed))
     local = call.local(path)
     if found.did_you_mean:

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import msgspec
 
 from pinwheel.discovery import search
-from pinwheel.faces.storefront import offering, structured
+from pinwheel.faces.storefront import offering, price_tags, structured
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.listing import cards
 from pinwheel.faces.storefront.sending_view import ahead_sentence
 from pinwheel.faces.storefront.showing import (
     FEW_LEFT,
+    costs_of,
     delivery_sentence,
     first_picture,
     label_text,
@@ -47,7 +48,13 @@ async def product(
         return See(f"/p/{page.slug}", status=301)
     frame = await frame_of(call.db)
     market = market_of(call, frame)
-    offered = await offering.offered(tx, [v.id for v in page.variants], market.currency)
+    offered = await offering.offered(
+        tx,
+        [v.id for v in page.variants],
+        market.currency,
+        price_tags.viewer_of(call, market),
+        call.language,
+    )
     said_of_it = await community.product_reviews(tx, page.id, cursor=reviews, limit=REVIEWS)
     chosen = _chosen(page, offered, variant)
     more = _page(call, frame, page, chosen, offered)
@@ -109,10 +116,10 @@ def _page(
         things.insert(0, structured.product(row))
         offer = _offer(call, frame, chosen, best)
     others = [
-        {"seller": s.seller_name, "price_minor": p.price_minor, "currency": p.currency,
+        {"seller": s.seller_name, **costs_of(p, best.tags.get(s.offer_id)), "currency": p.currency,
          "condition": s.condition, "available": s.free > 0, "offer_id": s.offer_id}
-        for s, p in (best.others if best else [])
-    ]  # fmt: skip
+        for s, p in best.others
+    ] if best else []  # fmt: skip
     return {
         "trail": way,
         "title": title,
@@ -179,9 +186,8 @@ def _offer(
         "offer_id": best.offer_id,
         "sku": variant.sku,
         "options": options_text(frame, variant.options, call.language),
-        "price_minor": price.price_minor,
+        **costs_of(price, offer.tag),
         "currency": price.currency,
-        "was_minor": price.strike_minor,
         "tax_included": market.price_includes_tax,
         "available": best.free > 0,
         "units_left": best.free if 0 < best.free <= FEW_LEFT else None,
@@ -273,7 +279,7 @@ async def similar(call: Call, db: Database, slug: str) -> Answer[dict[str, Any]]
             )
         )
         ids = [h.product_id for h in found.hits if h.product_id != page.id]
-        by_id = await cards(tx, ids, market.currency, call.language)
+        by_id = await cards(tx, call, ids, market)
     return Answer(
         {"similar": [by_id[i] for i in ids if i in by_id], "title": call.say("Close to it")},
         page="storefront/similar.html",

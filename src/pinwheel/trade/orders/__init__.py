@@ -112,6 +112,7 @@ from pinwheel.trade.orders.model import (
     OrderNotReady,
     OrderPlaced,
     OrderShipped,
+    OtherSecured,
     PaidFurther,
     PaymentDeclined,
     Shipment,
@@ -150,11 +151,13 @@ from pinwheel.trade.orders.returning import (
     take_back,
 )
 from pinwheel.trade.orders.revising import RulesChanged, held_revision, revise
+from pinwheel.trade.orders.shown import STRANGER, Shown, Step, Viewer
 from pinwheel.trade.orders.stages import Stage
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 __all__ = [
     "HOLD_SECONDS",
+    "STRANGER",
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
@@ -209,6 +212,7 @@ __all__ = [
     "OrderPlaced",
     "OrderShipped",
     "OrderSight",
+    "OtherSecured",
     "PaidFurther",
     "PaymentDeclined",
     "Placed",
@@ -219,10 +223,12 @@ __all__ = [
     "RulesChanged",
     "Sending",
     "Shipment",
+    "Shown",
     "SignInAgain",
     "SkuResult",
     "Stage",
     "StaleQuote",
+    "Step",
     "TakenBack",
     "Tap",
     "Tapped",
@@ -231,6 +237,7 @@ __all__ = [
     "Terms",
     "TooManyTaps",
     "UndoOver",
+    "Viewer",
     "Wish",
     "add_replacement",
     "articles",

@@ -4,7 +4,7 @@ answer one each."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -25,12 +25,14 @@ from pinwheel.trade.orders.model import (
     OrderLine,
     OrderNotCancellable,
     OrderPlaced,
+    OtherSecured,
     PaidFurther,
     number_of,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
 from pinwheel.trade.orders.price_stages import Segments
 from pinwheel.trade.orders.queries import lines_of
+from pinwheel.trade.orders.shown import Shown, Viewer, shown_prices
 from pinwheel.trade.orders.stages import Stage, Writes, payments_of, row_of_stages, walk
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 from pinwheel.trade.orders.writing import insert_orders
@@ -56,6 +58,13 @@ class Checkout:
         carts hold."""
         await walk(tx, self.stages, drafts, placing=False)
         return [d.refusal or quoted(d) for d in drafts]
+
+    async def shown(
+        self, tx: Tx, viewer: Viewer, offer_ids: Iterable[uuid.UUID], revision: int
+    ) -> dict[uuid.UUID, Shown]:
+        """What the quote of one piece of each would say to ``viewer``, where that is not the plain
+        price: see ``shown_prices``. ``revision`` of the rules as the page has just read it."""
+        return await shown_prices(tx, self.stages, viewer, offer_ids, revision)
 
     async def place(self, tx: Tx, drafts: Sequence[Draft]) -> list[Placed | Refusal]:
         """Take the stock, write the orders and their payments, still to be asked for: nothing
@@ -218,6 +227,9 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
     if placed:
         await ledger.keep_for(tx, [r.id for r in placed])
         tx.emit(*(r.event() for r in placed))
+    if len(rows) < len(secured):
+        others = secured.keys() - {r.id for r in rows}
+        tx.emit(OtherSecured(document_ids=tuple(sorted(others))))
     if len(fresh) < len(rows):
         known = {r.id for r in fresh}
         tx.emit(*(PaidFurther(order_id=r.id) for r in rows if r.id not in known))
@@ -251,15 +263,11 @@ class _Confirmed(msgspec.Struct, frozen=True):
 
 async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
     """The late payer: take the stock again where it is still free and the whole is paid, else
-    send the money back without anybody asking."""
+    send the money back without anybody asking. An order that used a right goes the second way."""
     for order_id in sorted(order_ids):
         order, lines = await locked(tx, order_id)
         again = None
-        if (
-            order.secured_minor - order.refunded_minor >= order.total_minor
-            and order.cancel_reason == "unpaid"
-            and order.waits_for is None  # its team's seat is gone, or somebody else's by now
-        ):
+        if await _may_revive(tx, order):
             again = await ledger.hold(
                 tx,
                 [
@@ -311,13 +319,33 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
         )
 
 
+async def _may_revive(tx: Tx, order: Order) -> bool:
+    """Paid in full, and it held no more than stock and budgets: a seat, a coupon, a deal's piece
+    or an admission is somebody else's by now, or may be."""
+    paid = order.secured_minor - order.refunded_minor >= order.total_minor
+    if not paid or order.cancel_reason != "unpaid" or order.waits_for is not None:
+        return False
+    had: bool = await tx.value(
+        """
+        select exists (select from ledger.v_hold where document_id = $2 and cell = $1
+                          and key !~ '^([0-9]+|budget|payment):')
+        """,
+        tx.cell,
+        order.id,
+    )
+    return not had
+
+
 async def waiting_too_long(tx: Tx, *, most: int = 500) -> list[uuid.UUID]:
-    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are left."""
+    """Orders whose payment did not come within ``HOLD_SECONDS``, under lock; others' are left, and
+    those that are to be paid at a counter, which has a deadline of its own."""
     return await tx.values(
         """
-        select id from orders."order"
+        select id from orders."order" o
          where cell = $1 and state = 'pending_payment' and placed_at <= $2
-         order by id limit $3 for update skip locked
+           and not exists (select from payments.v_cash_due d
+                            where d.cell = o.cell and d.order_id = o.id and d.ended_at is null)
+         order by id limit $3 for update of o skip locked
         """,
         tx.cell,
         tx.later_than(-HOLD_SECONDS),

@@ -135,7 +135,7 @@ async def ship(
 
 
 async def ship_orders(tx: Tx, sendings: Sequence[Sending]) -> list[list[uuid.UUID] | Refusal]:
-    """``ship`` for a list, each order once: the ids of its parcels, or why not. 5 statements and
+    """``ship`` for a list, each order once: the ids of its parcels, or why not. 6 statements and
     the ledger's, and those of captures that were left until now."""
     found = await locked_orders(tx, [s.order_id for s in sendings])
     named = [s.shipment_id for s in sendings if s.shipment_id is not None]
@@ -294,6 +294,9 @@ async def _write_parcels(tx: Tx, sent: Sequence[_Sent]) -> None:
 
 async def _recognise(tx: Tx, sent: Sequence[_Sent]) -> dict[uuid.UUID, Refusal]:
     """Stock goes to sold, deposits to income; all of an order in one journal. Who is refused."""
+    aside = await inventory.earmarks_of_holds(
+        tx, [line.hold_id for s in sent for line, _ in s.parts if line.hold_id is not None]
+    )
     journals = []
     for one in sent:
         order, income = one.order, list[tuple[Account, int]]()
@@ -304,7 +307,7 @@ async def _recognise(tx: Tx, sent: Sequence[_Sent]) -> dict[uuid.UUID, Refusal]:
             transfers.append(
                 Transfer(
                     inventory.sold(line.variant_id),
-                    inventory.available(place),
+                    inventory.account_of(place, aside.get(line.hold_id) if line.hold_id else None),
                     quantity,
                     hold=line.hold_id,
                     closes=False,

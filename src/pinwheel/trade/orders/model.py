@@ -239,6 +239,12 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     channel: str
 
 
+class OtherSecured(Event, frozen=True, kw_only=True):
+    """Payments were secured for documents that are no orders: a deposit, say."""
+
+    document_ids: tuple[uuid.UUID, ...]
+
+
 class PaidFurther(Event, frozen=True, kw_only=True):
     """Money came in for an order that was paid for already: for something that was added to it."""
 

@@ -5,8 +5,8 @@ the drop-off code; a *policy* says who may, until when, who pays the way; an *ad
 before the goods are here; a *grade* is the state a piece came back in (A as new, B opened, C
 damaged, D worthless); the *outlet* sells B and what was mended, as used, apart from the new.
 
-An *exchange* is a return with a replacement: a line of the same order, held from the wish on and let
-go when the old piece is here, paid with what the old one was paid with. A *way* is how it comes
+An *exchange* is a return with a replacement: a line of the same order, held from the wish on and
+let go when the old piece is here, paid with what the old one was paid with. A *way* is how it comes
 back (own post, label, drop-off by code, pick-up) at a freight shown before. A *trial* is an order
 that is authorised, lent, and charged for what is kept when its days are over.
 
