@@ -24,6 +24,7 @@ from pinwheel.faces.storefront import (
     card_web,
     checkout_web,
     deals_web,
+    exchange_web,
     found_web,
     goods_web,
     help_web,
@@ -36,6 +37,7 @@ from pinwheel.faces.storefront import (
     share_web,
     team_checkout_web,
     team_web,
+    try_web,
     wallet_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
@@ -198,6 +200,8 @@ WEB: tuple[ModuleType, ...] = (
     checkout_web,
     own_orders_web,
     returning_web,
+    exchange_web,
+    try_web,
     account_web,
     one_tap_web,
     help_web,
