@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from pinwheel import faces, seeding
+from pinwheel.demonstration import drawings
 from pinwheel.demonstration import web as demonstration_web
 from pinwheel.discovery import search
 from pinwheel.discovery.search import jobs as search_jobs
@@ -20,8 +21,10 @@ from pinwheel.faces.storefront import (
     basket_web,
     bigday_balance_web,
     bigday_web,
+    card_web,
     checkout_web,
     deals_web,
+    exchange_web,
     found_web,
     goods_web,
     help_web,
@@ -34,6 +37,7 @@ from pinwheel.faces.storefront import (
     share_web,
     team_checkout_web,
     team_web,
+    try_web,
     wallet_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
@@ -196,6 +200,8 @@ WEB: tuple[ModuleType, ...] = (
     checkout_web,
     own_orders_web,
     returning_web,
+    exchange_web,
+    try_web,
     account_web,
     one_tap_web,
     help_web,
@@ -207,6 +213,7 @@ WEB: tuple[ModuleType, ...] = (
     bargain_web,
     invite_web,
     share_web,
+    card_web,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
@@ -379,7 +386,7 @@ def edge(
         static=(faces.STATIC,),
         lines=lines,
         surroundings=surroundings,
-        state={"exports": EXPORTS, "promising": PROMISING},
+        state={"exports": EXPORTS, "promising": PROMISING, "drawn": drawings.drawing},
     )
 
 

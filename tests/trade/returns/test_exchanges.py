@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
+import random
 import uuid
 
 import pytest
@@ -18,6 +20,7 @@ from shop import money
 from wardrobe import Wardrobe, came, exchange, graded, open_wardrobe, swap
 
 ASIDE = ("deposits:GBP", "exchange_deposits:GBP", "return_advances:GBP", "return_receivable:GBP")
+MANY = int(os.environ.get("PINWHEEL_EXCHANGES", "12"))
 KEPT = ("sales:own:GBP", "tax:GB:GBP", "delivery:GBP", "return_freight:GBP")
 
 
@@ -424,3 +427,51 @@ async def test_a_second_payment_places_the_order_no_second_time(
         told = "select count(*) from kernel.event where kind = 'orders.order_placed'"
         assert await tx.value(told) == 1
     assert not await shop.broken()
+
+
+async def test_books_and_stock_close_over_random_returns_and_exchanges(
+    shop: Wardrobe, worker: Worker, clock: SetClock, rng: random.Random
+) -> None:
+    """Whatever is exchanged, cancelled, half sent, late, or returned again."""
+    sizes = ["S", "M", "L", "XS"]
+    for _ in range(MANY):
+        order_id = await shop.bought(rng.choice(sizes), rng.randint(1, 3))
+        for _ in range(rng.randint(1, 2)):
+            async with shop.db.reading() as tx:
+                left = await returns.returnable(tx, order_id)
+            if not left:
+                break
+            one = rng.choice(left)
+            quantity = rng.randint(1, one.quantity)
+            try:
+                asked = await swap(
+                    shop, order_id, rng.choice(sizes), line=one.line, quantity=quantity,
+                    method=rng.choice(["tok_ok", "tok_ok", "tok_declined"]),
+                    reason=rng.choice(["unwanted", "wrong"]),
+                )  # fmt: skip
+            except inventory.OutOfStock:
+                continue
+            return_id, fate = asked.exchange.return_id, rng.randint(0, 5)
+            if (await exchange(shop, return_id)).state == "ended":
+                continue
+            if fate == 0:
+                async with shop.db.transaction() as tx:
+                    await returns.cancel(tx, [return_id])
+                continue
+            if fate == 1:
+                clock.set(clock.now() + dt.timedelta(days=15))
+                await worker.drain()
+            came_in = rng.randint(1, quantity)
+            await came(shop, return_id, [(one.line, came_in)])
+            async with shop.db.reading() as tx:
+                sight = await orders.order(tx, order_id=order_id)
+            if any(li.open for li in sight.lines):
+                await sent_new(shop, order_id)
+            await graded(shop, return_id, rng.choice("AABC"), came_in)
+    await worker.drain()
+    assert not await shop.broken()
+    async with shop.db.reading() as tx:
+        kept = await tx.value(
+            'select sum(secured_minor - refunded_minor)::bigint from orders."order"'
+        )
+    await closed(shop, worker, kept)

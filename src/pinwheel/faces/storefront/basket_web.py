@@ -191,7 +191,7 @@ class CouponForm(msgspec.Struct):
     back: Annotated[str, msgspec.Meta(max_length=20)] = "/cart"
 
 
-@post("/cart/coupons", limits=(("coupon", Limit(30, 10)),))
+@post("/cart/coupons", again="/cart", limits=(("coupon", Limit(30, 10)),))
 async def enter_coupon(
     call: Call, db: Database, data: CouponForm
 ) -> Answer[dict[str, Any]] | See[None]:
@@ -230,7 +230,7 @@ async def _enter(call: Call, db: Database, person_id: UUID, code: str) -> None:
         raise
 
 
-@post("/cart/coupons/remove")
+@post("/cart/coupons/remove", again="/cart")
 async def remove_coupon(call: Call, tx: Tx, data: CouponForm) -> See[None]:
     """Leave a coupon out."""
     if call.caller.person_id is not None:
@@ -241,7 +241,7 @@ async def remove_coupon(call: Call, tx: Tx, data: CouponForm) -> See[None]:
     return See("/checkout" if data.back == "/checkout" else "/cart")
 
 
-@post("/cart/lines")
+@post("/cart/lines", again="/cart")
 async def put_in(call: Call, tx: Tx, data: PutIn) -> Answer[dict[str, Any]] | See[None]:
     """Put an offer into the cart."""
     frame = await frame_of(call.db)
@@ -256,7 +256,7 @@ async def put_in(call: Call, tx: Tx, data: PutIn) -> Answer[dict[str, Any]] | Se
     return See("/cart")
 
 
-@post("/cart/lines/{offer_id:uuid}")
+@post("/cart/lines/{offer_id:uuid}", again="/cart")
 async def have(call: Call, tx: Tx, offer_id: UUID, data: HaveUnits) -> See[None]:
     """Have so many of it; none takes it out."""
     person_id = await identity.guest_of(tx, call.caller, call.token)
@@ -264,7 +264,7 @@ async def have(call: Call, tx: Tx, offer_id: UUID, data: HaveUnits) -> See[None]
     return See("/cart")
 
 
-@post("/cart/lines/{offer_id:uuid}/remove")
+@post("/cart/lines/{offer_id:uuid}/remove", again="/cart")
 async def take_out(call: Call, tx: Tx, offer_id: UUID) -> See[None]:
     """Take it out."""
     if call.caller.person_id is not None:

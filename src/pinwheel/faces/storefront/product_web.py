@@ -8,6 +8,7 @@ import msgspec
 
 from pinwheel.discovery import search
 from pinwheel.faces.storefront import offering, price_tags, structured
+from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.listing import cards
@@ -64,11 +65,22 @@ async def product(
             **_reviews(call, page, said_of_it),
             "structured_data": _structured(more.pop("things"), said_of_it.rating),
             "team_plans": await _team_plans(call, market.code, more["offer"]),
+            "og": _og(call, more, slug),
             "similar_href": f"/p/{slug}/similar",
             "can_review": call.caller.is_known,
         },
         page=PAGE,
     )
+
+
+def _og(call: Call, more: dict[str, Any], slug: str) -> dict[str, str]:
+    return {
+        "type": "product",
+        "title": more["title"],
+        "description": more["description"] or more["title"],
+        "url": more["canonical"],
+        "image": og_image(call, "product", slug),
+    }
 
 
 async def _team_plans(call: Call, market: str, offer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -316,7 +328,7 @@ def _review_page(call: Call, page: catalogue.ProductPage, **more: Any) -> dict[s
     }
 
 
-@post("/p/{slug:str}/review", limits=(("review", Limit(10, 60)),))
+@post("/p/{slug:str}/review", again="/p/{slug:str}/review", limits=(("review", Limit(10, 60)),))
 async def write_review(
     call: Call, db: Database, slug: str, data: ReviewForm
 ) -> Answer[dict[str, Any]] | See[None]:

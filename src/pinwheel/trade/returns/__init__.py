@@ -5,11 +5,18 @@ the drop-off code; a *policy* says who may, until when, who pays the way; an *ad
 before the goods are here; a *grade* is the state a piece came back in (A as new, B opened, C
 damaged, D worthless); the *outlet* sells B and what was mended, as used, apart from the new.
 
+An *exchange* is a return with a replacement: a line of the same order, held from the wish on and
+let go when the old piece is here, paid with what the old one was paid with. A *way* is how it comes
+back (own post, label, drop-off by code, pick-up) at a freight shown before. A *trial* is an order
+that is authorised, lent, and charged for what is kept when its days are over.
+
 requested → approved → received → refunded; or rejected, cancelled, expired.
 
 Promises: no more comes back than was sent, however many ask at once; what is refunded is what the
 pieces were paid with, to the minor unit, in whatever order they come back; an advance is returned
-for or owed; every piece waits for its grade or has found its place; each step may be repeated.
+for or owed; a replacement is held, let go or free, and what was paid for it kept, used or back;
+what is tried is back, paid for or within its days; every piece waits for its grade or has found its
+place; each step may be repeated.
 """
 
 from pinwheel.trade.returns.exchange_queries import (
@@ -30,7 +37,7 @@ from pinwheel.trade.returns.exchanges import (
     paid_ahead,
 )
 from pinwheel.trade.returns.exchanging import ask_exchange, end_exchanges, exchange
-from pinwheel.trade.returns.labels import label_svg
+from pinwheel.trade.returns.looking import policy_of
 from pinwheel.trade.returns.model import (
     CategoryPolicy,
     ExchangeAsked,
@@ -59,11 +66,11 @@ from pinwheel.trade.returns.model import (
     WithholdTooMuch,
 )
 from pinwheel.trade.returns.policies import set_policy, stored_policies
+from pinwheel.trade.returns.printing import code_picture, draw_label
 from pinwheel.trade.returns.queries import (
     Returnable,
     ReturnSight,
     export,
-    market_policy,
     returnable,
     returns,
     see,
@@ -177,6 +184,8 @@ __all__ = [
     "ask_exchange",
     "cancel",
     "choices",
+    "code_picture",
+    "draw_label",
     "end_exchanges",
     "end_trials",
     "exchange",
@@ -186,9 +195,8 @@ __all__ = [
     "export",
     "grade_and_refund",
     "hand_in",
-    "label_svg",
-    "market_policy",
     "paid_ahead",
+    "policy_of",
     "receive",
     "refurbish",
     "reject",

@@ -44,6 +44,7 @@ from pinwheel.trade.returns.swapping import (
     end,
     freight_of,
     held,
+    moved,
     place_of,
     release_pieces,
 )

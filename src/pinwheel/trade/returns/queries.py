@@ -10,7 +10,6 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page, after, page
 from pinwheel.trade.returns.looking import lines_of
 from pinwheel.trade.returns.model import (
-    CategoryPolicy,
     Return,
     ReturnLine,
 )
@@ -133,20 +132,6 @@ async def returnable(
         tx.cell,
         order_id,
         person_id,
-    )
-
-
-async def market_policy(tx: Tx, market: str) -> CategoryPolicy | None:
-    """The policy of a market, without its categories."""
-    return await tx.row(
-        CategoryPolicy,
-        """
-        select window_days, fault_days, approves_itself, refunds_delivery, freight_minor,
-               instant_minor, send_days, grade_days, resale_basis_points, market, category_id
-          from returns.policy where market = $1 and category_id = $2
-        """,
-        market,
-        uuid.UUID(int=0),
     )
 
 

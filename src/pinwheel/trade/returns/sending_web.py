@@ -25,8 +25,9 @@ from pinwheel.trade.returns.exchanges import (
     NewExchange,
     NotExchangeable,
 )
-from pinwheel.trade.returns.labels import label_svg
-from pinwheel.trade.returns.model import FAULTS, NotSent, Policy, ReturnIs, Why, WindowOver
+from pinwheel.trade.returns.looking import policy_of
+from pinwheel.trade.returns.model import FAULTS, NotSent, ReturnIs, Why, WindowOver
+from pinwheel.trade.returns.printing import draw_label
 from pinwheel.trade.returns.trials import Trial, TrialRule
 from pinwheel.trade.returns.ways import (
     HandedElsewhere,
@@ -129,21 +130,12 @@ async def ways_back(
 ) -> Answer[list[WayPrice]]:
     """How a return may come back, and what the buyer bears of it, by the market's policy."""
     sight = await orders.order(tx, order_id=order_id, person_id=_only(call))
+    policy = await policy_of(tx, sight.order, sight.lines)
     return Answer(
         await sending.way_prices(
-            tx,
-            sight.order.market,
-            sight.order.country,
-            await market_policy(tx, sight.order.market),
-            fault=reason in FAULTS,
+            tx, sight.order.market, sight.order.country, policy, fault=reason in FAULTS
         )
     )
-
-
-async def market_policy(tx: Tx, market: str) -> Policy:
-    """The policy of a market without its categories, for the prices of the ways."""
-    found = await queries.market_policy(tx, market)
-    return found or Policy()
 
 
 @post(
@@ -223,30 +215,8 @@ async def see_way(call: Call, tx: Tx, return_id: UUID) -> Answer[Way]:
 @get("/api/v1/returns/{return_id:uuid}/label.svg", tags=TAGS)
 async def label(call: Call, tx: Tx, return_id: UUID) -> File:
     """The label to print: A6, as SVG."""
-    drawn = await draw_label(call, tx, return_id, _only(call))
+    drawn = await draw_label(tx, return_id, _only(call), call.say)
     return File(drawn.encode(), "image/svg+xml")
-
-
-async def draw_label(call: Call, tx: Tx, return_id: UUID, person_id: UUID | None) -> str:
-    """The label of an approved return that a carrier brings; ``ReturnIs`` before and after."""
-    ret = (await queries.see(tx, return_id, person_id=person_id)).ret
-    way = (await sending.ways_of(tx, [return_id])).get(return_id)
-    if way is None or way.kind not in ("label", "pickup") or way.state == "asked":
-        raise NotFound(what="label")
-    if ret.state != "approved":
-        raise ReturnIs(number=ret.number, state=ret.state)
-    number = (await orders.numbers_of(tx, [ret.order_id]))[ret.order_id]
-    return label_svg(
-        ret.number,
-        way.tracking,
-        [call.say("Returns department"), ret.market],
-        (
-            call.say("Return parcel"),
-            call.say("Order %(number)s") % {"number": number},
-            call.say("Scan on arrival"),
-        ),
-        demonstration=way.carrier == "sandbox",
-    )
 
 
 @post(

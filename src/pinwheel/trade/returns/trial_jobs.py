@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pinwheel.ground.identity import GuestJoined
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import during, every
 from pinwheel.trade.orders import OrderCancelled, OrderDelivered, OrderShipped
@@ -34,6 +35,21 @@ async def end_cancelled_trials(tx: Tx, events: Sequence[OrderCancelled]) -> None
         tx.cell,
         [event.order_id for event in events],
         tx.now,
+    )
+
+
+@during(GuestJoined)
+async def join_trials(tx: Tx, events: Sequence[GuestJoined]) -> None:
+    """A guest signed in: what they try is the account's."""
+    await tx.run(
+        """
+        update returns.trial t set person_id = j.person_id
+          from unnest($2::uuid[], $3::uuid[]) as j(guest_id, person_id)
+         where t.cell = $1 and t.person_id = j.guest_id
+        """,
+        tx.cell,
+        [event.guest_id for event in events],
+        [event.person_id for event in events],
     )
 
 
