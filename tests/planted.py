@@ -49,22 +49,6 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
-        "a late payer keeps a deal's price that went on to somebody else",
-        "trade/orders/actions.py",
-        "    return not had\n",
-        "    return True\n",
-        ("tests/growth/bigdays/test_stock.py::test_a_late_payer_of_a_deal",),
-    ),
-    Bug(
-        "whoever stands between the ways is counted",
-        "insight/experiments/summing.py",
-        "              or (t.others <= $13 and t.is_one and t.variation = c.variation)\n",
-        "              or t.others <= $13\n",
-        (
-            "tests/insight/experiments/test_experiments.py::test_who_stands_between_the_ways_is_not_counted",
-        ),
-    ),
-    Bug(
         "a group whose people are all erased cuts no ties any more",
         "insight/experiments/spilling.py",
         "        select cluster_id from experiments.tie where cell = $1 and experiment_id = $2\n",

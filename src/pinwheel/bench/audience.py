@@ -20,6 +20,7 @@ from pinwheel import app
 from pinwheel.bench.stand import Report, Stand, cpu_seconds, machine
 from pinwheel.insight import audience
 from pinwheel.kernel import audit
+from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.settings import Settings
@@ -39,6 +40,7 @@ async def run(stand: Stand, *, people: int) -> Report:
         database_url=stand.url, secret=SECRET, demonstration=False, log_level="critical"
     )
     db = await app.open_database(settings)
+    clock = db.clock = SetClock(db.clock.now())
     try:
         await _town(db, people)
         segments = [await _segment(db, rule, n) for n, rule in enumerate(RULES)]
@@ -51,6 +53,7 @@ async def run(stand: Stand, *, people: int) -> Report:
         for n in range(ROUNDS):
             person = uuid.UUID(f"00000002-0000-7000-8000-{n + 1:012x}")
             await _buy(db, person, n)
+            clock.travel(seconds=3)  # the log is followed every two
             one.append(await _timed(pids, _follow(db)))
             async with db.reading() as tx:
                 inside = await audience.memberships(tx, [person], held=True)

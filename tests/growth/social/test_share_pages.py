@@ -34,11 +34,9 @@ async def test_a_bargain_from_the_desk_to_the_order(db: Database, tmp_path: Path
         "name_en": "Cut it",
         "name_zh": "砍一刀",
         "market": "GB",
-        "currency": "GBP",
-        "offer_id": str(desk.shop.offers[0]),
+        "sku": "T-0",
         "budget_id": str(budget),
-        "list_minor": "1000",
-        "floor_minor": "100",
+        "floor": "1.00",
         "helps": "2",
     }
     assert (await operator.post("/console/bargains", form)).status_code == 303

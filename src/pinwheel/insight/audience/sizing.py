@@ -55,7 +55,6 @@ async def reckon(tx: Tx) -> int:
 
 async def _reckon_one(tx: Tx, segment_id: uuid.UUID) -> None:
     """One pass over the memberships for sizes and days, one for what is shared."""
-    await tx.run("set local work_mem = '64MB'")
     await tx.run(
         """
         with day as (
@@ -64,16 +63,14 @@ async def _reckon_one(tx: Tx, segment_id: uuid.UUID) -> None:
         ), moved as materialized (
           select (m.entered_at at time zone 'UTC')::date as came,
                  (m.left_at at time zone 'UTC')::date as went,
-                 count(*) as n,
-                 count(*) filter (where m.left_at is null) as here,
+                 count(*) as n, count(*) filter (where m.left_at is null) as here,
                  count(*) filter (where m.left_at is null and m.bucket < s.holdout_basis_points)
                    as held,
                  count(*) filter (where m.entered_at > $5) as entered,
                  count(*) filter (where m.left_at > $5) as gone
             from audience.membership m
             join audience.segment s on s.cell = m.cell and s.id = m.segment_id
-           where m.cell = $1 and m.segment_id = $2
-           group by 1, 2
+           where m.cell = $1 and m.segment_id = $2 group by 1, 2
         ), total as (
           select coalesce(sum(here), 0)::bigint as size, coalesce(sum(held), 0)::bigint as held,
                  coalesce(sum(entered), 0)::bigint as entered,
@@ -89,16 +86,15 @@ async def _reckon_one(tx: Tx, segment_id: uuid.UUID) -> None:
                          - coalesce(sum(m.n) filter (where m.went <= day.day), 0) as size
                     from day left join moved m on m.came <= day.day group by day.day) d
         ), newest as (
-          select id from audience.segment where cell = $1 and archived_at is null
-           order by id desc limit $6
+          select id from audience.segment
+           where cell = $1 and archived_at is null order by id desc limit $6
         ), shared as (
           select b.segment_id, count(*) as n
             from audience.membership a
             join audience.membership b on b.cell = a.cell and b.person_id = a.person_id
              and b.left_at is null
            where a.cell = $1 and a.segment_id = $2 and a.left_at is null
-             and b.segment_id in (select id from newest)
-           group by b.segment_id
+             and b.segment_id in (select id from newest) group by b.segment_id
         )
         insert into audience.segment_figure
                (cell, segment_id, at, size, held, entered, went, days, shared)

@@ -218,40 +218,9 @@ async def _of_clusters(
         with metric as (
           select * from jsonb_to_recordset($4::jsonb) as m(key text, numerator text,
             denominator text, margin float8, pre boolean, cap float8, quantile float8)
-        ), sent as (
-          select * from unnest($9::uuid[], $10::text[]) as s(cluster_id, variation)
-        ), way as (
-          select * from unnest($11::text[], $12::float8[]) as w(variation, chance)
-        ), tied as (
-          select t.subject_id, count(*) as others, min(s.variation) as variation,
-                 min(s.variation) = max(s.variation) as is_one
-            from experiments.tie t join sent s on s.cluster_id = t.cluster_id
-           where t.cell = $1 and t.experiment_id = $2 group by t.subject_id
-        ), unit as materialized (
-          select c.*, power(w.chance, -coalesce(t.others, 0)) as weight
-            from experiments.counted($1::smallint, $2, $3, $6, $8) c
-            join way w on w.variation = c.variation
-            left join tied t on t.subject_id = c.subject_id
-           where t.others is null
-              or (t.others <= $13 and t.is_one and t.variation = c.variation)
-        ), figure as materialized (
-          select * from experiments.figures($1::smallint, $2, $3, $5, $6, $7, $8)
         ), one as (
-          select m.key, u.variation, u.cluster_id, u.weight,
-                 coalesce(experiments.taken(m.numerator, m.margin, f.orders, f.pieces, f.revenue,
-                                            f.discount, f.given), 0) as value,
-                 case when m.denominator = '' then 1
-                      else coalesce(experiments.taken(m.denominator, m.margin, f.orders, f.pieces,
-                             f.revenue, f.discount, f.given), 0) end as d,
-                 case when m.pre then coalesce(experiments.taken(m.numerator, m.margin,
-                   f.orders_0, f.pieces_0, f.revenue_0, f.discount_0, 0), 0) else 0 end as before
-            from unit u left join figure f on f.subject_id = u.subject_id cross join metric m
-           where u.frozen is null
-          union all
-          select m.key, u.variation, u.cluster_id, u.weight, (u.frozen -> m.key ->> 0)::float8,
-                 (u.frozen -> m.key ->> 1)::float8, (u.frozen -> m.key ->> 2)::float8
-            from unit u cross join metric m
-           where u.frozen is not null and u.frozen ->> m.key is not null
+          select * from experiments.cluster_values($1::smallint, $2, $3, $4::jsonb, $5, $6, $7, $8,
+                                                   $9, $10, $11, $12, $13)
         ), cap as (
           select m.key, coalesce(m.cap, q.most, 'infinity') as most
             from metric m
