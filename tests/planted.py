@@ -550,6 +550,27 @@ BUGS = (
         "each_minor=cost_so_far / buyers_so_far if buyers_so_far else None,",
         ("tests/growth/measurement/test_viral.py",),
     ),
+    Bug(
+        "a visitor without a name is shown another price than the guest they become",
+        "trade/orders/shown.py",
+        "person_id=viewer.person_id or STRANGER,",
+        "person_id=viewer.person_id,",
+        ("tests/growth/test_shown_prices.py",),
+    ),
+    Bug(
+        "a lower price from some quantity on is not told",
+        "trade/orders/shown.py",
+        "if step.total_minor * before.quantity < before.total_minor * step.quantity:",
+        "if step.total_minor < before.total_minor:",
+        ("tests/growth/test_shown_prices.py",),
+    ),
+    Bug(
+        "a title becomes part of the drawing",
+        "faces/storefront/card_drawing.py",
+        'fill="{INK}"{direction}>{escape(line)}</text>',
+        'fill="{INK}"{direction}>{line}</text>',
+        ("tests/faces/storefront/test_share_cards.py",),
+    ),
 )
 
 
