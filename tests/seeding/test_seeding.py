@@ -52,6 +52,10 @@ async def counted(db: Database) -> dict[str, int]:
             "parcels": "select count(*) from orders.shipment",
             "people": "select count(*) from identity.person",
             "transfers": "select count(*) from ledger.transfer",
+            "deposits": "select count(*) from bigdays.deposit where state = 'held'",
+            "helps": "select count(*) from social.bargain_help",
+            "entries": "select count(*) from journeys.enrolment",
+            "exposures": "select count(*) from experiments.exposure",
         }
         return {name: await tx.connection.fetchval(sql) for name, sql in names.items()}
 
@@ -64,6 +68,7 @@ async def test_a_seeded_shop_keeps_every_promise(
     found = await counted(db)
     assert found["products"] == MOST
     assert found["orders"] > DAYS
+    assert min(found[name] for name in ("deposits", "helps", "entries", "exposures")) > 0, found
     assert [c for c in await audit.run(db, app.PROMISING) if c.broken] == []
     async with db.reading() as tx:
         placed = (await orders.orders(tx, limit=100)).items

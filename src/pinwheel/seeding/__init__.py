@@ -3,7 +3,7 @@ everybody.
 
 `seed(db, say)` does it once: goods with drawn pictures, prices that really changed, stock in two
 places, people with printed logins, and a month of orders that were placed, paid, sent, delivered,
-cancelled by the real verbs at their own time; then teams, deals and prices for newcomers. Each step
+cancelled by the real verbs at their own time; then whatever brings buyers in. Each step
 commits with a marker, so a killed run goes on where it ended, and a shop that holds anything of its
 own is left alone.
 """
@@ -75,7 +75,7 @@ async def _fill(
     )
     await fill_people(db, marker, plans, say)
     await play_history(db, marker, products, plans, content.reviews, say)
-    await fill_growth(db, marker, products, say)
+    await fill_growth(db, marker, products, plans, say)
     await _index(db, say)
     await marker.finish(db)
     say("The demonstration shop is ready. / 演示商店已就绪。")

@@ -7,38 +7,84 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
 
-from pinwheel.demonstration import DemoProduct
+from pinwheel.demonstration import DemoOrderPlan, DemoProduct
+from pinwheel.ground import identity
 from pinwheel.growth import newcomers, social
 from pinwheel.insight import experiments
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.seeding.goods import offers_of
+from pinwheel.seeding.loops import Thing, open_loops, pay_deposits
 from pinwheel.seeding.marker import ACTOR, Marker
-from pinwheel.trade import budgets, pricing, promotions
+from pinwheel.seeding.people import LOGINS, email_of, home_of, stand_in
+from pinwheel.trade import budgets, catalogue, inventory, pricing, promotions
 
 MARKET, CURRENCY = "CN", "CNY"
-TEAM, DEALS, NEWCOMERS = slice(0, 8), slice(8, 11), slice(11, 15)
+TEAM, DEALS, NEWCOMERS, LOOPS = slice(0, 8), slice(8, 11), slice(11, 15), slice(15, 24)
+CHILDREN = ("teams", "deals", "newcomers", "coupons", "bargains", "invites", "subsidy")
+LEAST_FREE, LEAST_PRICE_MINOR = 4, 2000
+MOST_PEOPLE, HELPERS, DONE = 60, 6, 2
 
 
 async def fill_growth(
-    db: Database, marker: Marker, products: Sequence[DemoProduct], say: Callable[[str], None]
+    db: Database,
+    marker: Marker,
+    products: Sequence[DemoProduct],
+    plans: Sequence[DemoOrderPlan],
+    say: Callable[[str], None],
 ) -> None:
-    """Once, in one transaction. Products with a price in China, the first ones of the content."""
-    if marker.at("growth"):
+    """Once, in one transaction; then deposits, each its own. Products with a price in China and
+    stock, the first ones of the content."""
+    if marker.at("growth") >= DONE:
         return
+    if not marker.at("growth"):
+        async with db.transaction(actor=ACTOR) as tx:
+            things = await _things(tx, [p.variants[0].sku for p in products[:60]])
+            people = await _people(tx, plans)
+            if len(things) >= LOOPS.stop and len(people) > HELPERS:
+                marker.deal_id = await _open(tx, things, people)
+            await marker.reach(tx, "growth", 1)
+    async with db.reading() as tx:
+        people = await _people(tx, plans)
+    if marker.deal_id is not None:
+        await pay_deposits(db, marker.deal_id, people)
     async with db.transaction(actor=ACTOR) as tx:
-        skus = [p.variants[0].sku for p in products[:60]]
-        offers = await offers_of(tx, skus)
-        prices = await pricing.prices(tx, list(offers.values()), CURRENCY)
-        priced = [(o, prices[o].price_minor) for o in offers.values() if o in prices]
-        if len(priced) >= NEWCOMERS.stop:
-            await _open(tx, priced)
-        await marker.reach(tx, "growth", 1)
+        await marker.reach(tx, "growth", DONE)
     say("  teams, deals, newcomer prices, coupons / 拼团、限时优惠、新人专享、优惠券")
+    say("  a big day, bargains, invitations, journeys / 大促、砍价、邀请、营销旅程")
 
 
-async def _open(tx: Tx, priced: Sequence[tuple[uuid.UUID, int]]) -> None:
+async def _things(tx: Tx, skus: Sequence[str]) -> list[Thing]:
+    """In the order of the content: what has a price and enough stock to put some aside."""
+    found = await catalogue.skus(tx, skus)
+    offers = await offers_of(tx, skus)
+    prices = await pricing.prices(tx, list(offers.values()), CURRENCY)
+    free: dict[uuid.UUID, int] = {}
+    for position in await inventory.positions(tx, [s.variant_id for s in found.values()]):
+        free[position.variant_id] = free.get(position.variant_id, 0) + max(0, position.atp)
+    return [
+        Thing(offers[sku], prices[offers[sku]].price_minor, left)
+        for sku in skus
+        if offers.get(sku) in prices
+        and (left := free.get(found[sku].variant_id, 0)) >= LEAST_FREE
+        and prices[offers[sku]].price_minor >= LEAST_PRICE_MINOR
+    ]
+
+
+async def _people(tx: Tx, plans: Sequence[DemoOrderPlan]) -> list[uuid.UUID]:
+    """Simulated buyers in China, the one that visitors sign in as first."""
+    shown = stand_in(plans)
+    numbers = sorted({p.buyer_number for p in plans} - {shown})
+    emails = [LOGINS[0].email]
+    emails += [email_of(n) for n in numbers if home_of(n).market == MARKET][:MOST_PEOPLE]
+    found = [await identity.person_with_email(tx, email) for email in emails]
+    return [person.id for person in found if person is not None]
+
+
+async def _open(tx: Tx, things: Sequence[Thing], people: Sequence[uuid.UUID]) -> uuid.UUID:
+    """Open everything; the deal that takes deposits."""
     budget = await _budgets(tx)
+    priced = [(thing.offer_id, thing.price_minor) for thing in things]
     await social.open_team_campaign(
         tx,
         social.TeamTerms(
@@ -55,8 +101,9 @@ async def _open(tx: Tx, priced: Sequence[tuple[uuid.UUID, int]]) -> None:
             ],
         ),
     )
-    for number, (offer, price) in enumerate(priced[DEALS]):
-        await _deal(tx, offer, price, 20 * (number + 1), budget["deals"])
+    for number, thing in enumerate(things[DEALS]):
+        pieces = min(20 * (number + 1), thing.free // 2)
+        await _deal(tx, thing.offer_id, thing.price_minor, pieces, budget["deals"])
     pool = await newcomers.open_pool(
         tx,
         newcomers.NewPool(
@@ -71,11 +118,12 @@ async def _open(tx: Tx, priced: Sequence[tuple[uuid.UUID, int]]) -> None:
         )
     await _coupon(tx, budget["coupons"])
     await _experiment(tx)
+    return await open_loops(tx, things[LOOPS], budget, people)
 
 
 async def _budgets(tx: Tx) -> dict[str, uuid.UUID]:
     parent = tx.new_id()
-    children = {name: tx.new_id() for name in ("teams", "deals", "newcomers", "coupons")}
+    children = {name: tx.new_id() for name in CHILDREN}
     new = [budgets.NewBudget(id=parent, name="Growth (demonstration)", currency=CURRENCY)]
     new += [
         budgets.NewBudget(id=key, parent_id=parent, name=name.capitalize(), currency=CURRENCY)
@@ -86,7 +134,7 @@ async def _budgets(tx: Tx) -> dict[str, uuid.UUID]:
             raise answer
     await budgets.fund(tx, parent, 20_000_000, "demonstration")
     for key in children.values():
-        await budgets.fund(tx, key, 4_000_000, "demonstration")
+        await budgets.fund(tx, key, 2_500_000, "demonstration")
     return children
 
 
@@ -133,7 +181,7 @@ async def _experiment(tx: Tx) -> None:
     plan = experiments.Plan(
         en="Share words: what friends gain, or what you gain",
         zh="分享文案：朋友得到什么，还是你得到什么",
-        hypothesis="Demonstration: not started.",
+        hypothesis="Demonstration: simulated buyers.",
         variations=[
             experiments.Variation("control", 5000, "As it is", "现状"),
             experiments.Variation("friends", 5000, "What friends gain", "朋友得到什么"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import msgspec
 
@@ -21,6 +22,7 @@ class Marker(msgspec.Struct):
     began_at: dt.datetime
     steps: dict[str, int] = {}
     is_done: bool = False
+    deal_id: uuid.UUID | None = None  # of the big day, while its deposits are being paid
 
     def at(self, step: str) -> int:
         return self.steps.get(step, 0)

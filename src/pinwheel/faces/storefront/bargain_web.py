@@ -61,6 +61,7 @@ async def bargains_page(call: Call, db: Database) -> Answer[dict[str, Any]]:
                     "helps": c.helps,
                     "hours": round(c.window_seconds / 3600),
                     "currency": c.currency,
+                    "stock": c.stock,
                 }
                 for c in running
                 if c.offer_id in seen

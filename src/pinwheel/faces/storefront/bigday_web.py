@@ -136,7 +136,7 @@ def _deal(
         "was_minor": goods.price_minor,
         "pieces": deal.pieces,
         "sold": found.sold if found else 0,
-        "left": min(found.left, goods.free) if found else 0,
+        "left": found.left if found else 0,
         "waiting": found.waiting if found else 0,
         "phase": found.promotion.phase(tx.now) if found else "over",
         "deposit_minor": deal.deposit_minor,

@@ -58,7 +58,7 @@ def _shown(
     colour = goods.options.get("colour", "")
     url, alt, shape = first_picture(goods.media, call.language, colour)
     phase = deal.promotion.phase(tx.now)
-    left = min(deal.left, goods.free)
+    left = deal.left
     turn = place.until if place is not None and place.state == "called" else None
     is_called = turn is not None and turn > tx.now
     return {

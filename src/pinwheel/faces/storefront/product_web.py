@@ -12,6 +12,7 @@ from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.listing import cards
+from pinwheel.faces.storefront.sending_view import ahead_sentence
 from pinwheel.faces.storefront.showing import (
     FEW_LEFT,
     costs_of,
@@ -191,6 +192,8 @@ def _offer(
     best, price = offer.best, offer.price
     ways = frame.deliveries.get(market.code, [])
     sentence = delivery_sentence(call.db.clock.now(), ways, market.currency, call.language)
+    if best.free > 0 and best.here <= 0:
+        sentence = ahead_sentence(call, best.expected_on)
     return {
         "offer_id": best.offer_id,
         "sku": variant.sku,

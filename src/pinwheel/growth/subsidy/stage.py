@@ -94,11 +94,11 @@ class SubsidyStage:
             await budgets.available(tx, paying),
             await _full_homes(tx, wanted, people),
         )
-        known = [p for p in people if p != orders.STRANGER]  # no experiment is of nobody
-        if self.withheld is not None and known:
+        named = [p for p in people if p != orders.STRANGER]  # no experiment is of nobody
+        if self.withheld is not None and named:
             for programme in wanted:
                 if programme.experiment_key:
-                    found = await self.withheld(tx, programme.experiment_key, known)
+                    found = await self.withheld(tx, programme.experiment_key, named)
                     loaded.withheld |= {(programme.id, i): is_out for i, is_out in found.items()}
         return loaded
 

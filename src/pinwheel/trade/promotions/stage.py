@@ -144,6 +144,8 @@ class PromotionStage:
                         )
                     )
         draft.take_off(*discounts)
+        if rule.is_deal:
+            draft.take_aside(rule.terms.scope.offers[0], rule.id, one.pieces)
         self._use(state, draft, Taken(rule, rights.get(rule.id), one.off_minor, one.pieces))
 
     def _deliver(
