@@ -49,6 +49,90 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "whoever stands between the ways is counted",
+        "insight/experiments/summing.py",
+        "              or (t.others <= $13 and t.is_one and t.variation = c.variation)\n",
+        "              or t.others <= $13\n",
+        (
+            "tests/insight/experiments/test_experiments.py::test_who_stands_between_the_ways_is_not_counted",
+        ),
+    ),
+    Bug(
+        "a group whose people are all erased cuts no ties any more",
+        "insight/experiments/spilling.py",
+        "        select cluster_id from experiments.tie where cell = $1 and experiment_id = $2\n",
+        "        select cluster_id from experiments.member where cell = $1 and experiment_id = $2\n",
+        (
+            "tests/insight/experiments/test_experiments.py::test_who_stands_between_the_ways_is_not_counted",
+        ),
+    ),
+    Bug(
+        "who stops a trial early gets the interval of who does not",
+        "growth/measurement/holdouts.py",
+        "        found = always_valid(*samples, relative=False, horizon=units)\n",
+        "        found = fixed(*samples, relative=False)\n",
+        ("tests/growth/measurement/test_trials.py::test_who_stops_early_gets_the_wider_interval",),
+    ),
+    Bug(
+        "a region without a buyer is no region",
+        "growth/measurement/holdouts.py",
+        "during.keys() | set(off))",
+        "during.keys())",
+        (
+            "tests/growth/measurement/test_trials.py::test_switched_regions_hold_the_planted_effect_and_a_region_without_buyers_counts",
+        ),
+    ),
+    Bug(
+        "a region's tier wins over its city's",
+        "insight/audience/knowing.py",
+        "order by t.city <> '' desc, t.region <> '' desc",
+        "order by t.region <> '' desc, t.city <> '' desc",
+        ("tests/insight/audience/test_segments.py::test_a_city_s_tier_wins_over_its_region_s",),
+    ),
+    Bug(
+        "a return's code is scanned without its lock",
+        "trade/returns/sending.py",
+        "select id from returns.rma where cell = $1 and id = $2 for update",
+        "select id from returns.rma where cell = $1 and id = $2",
+        ("tests/trade/returns/test_ways.py::test_a_code_is_scanned_once",),
+    ),
+    Bug(
+        "a difference that is paid places the order a second time",
+        "trade/orders/actions.py",
+        "        r for r in rows if not secured[r.id] or r.secured_minor - secured[r.id] < r.total_minor\n",
+        "        r for r in rows\n",
+        (
+            "tests/trade/returns/test_exchanges.py::test_a_second_payment_places_the_order_no_second_time",
+        ),
+    ),
+    Bug(
+        "all of the replacement is let go for a part of the old pieces",
+        "trade/returns/exchanging.py",
+        "found.orders[one.order_id], came)",
+        "found.orders[one.order_id], one.quantity)",
+        (
+            "tests/trade/returns/test_exchanges.py::test_half_of_what_was_announced_brings_half_of_the_replacement",
+        ),
+    ),
+    Bug(
+        "what is only tried is charged when it is sent",
+        "trade/orders/fulfil.py",
+        "        if part <= 0 or payment.order_id in later:\n",
+        "        if part <= 0:\n",
+        (
+            "tests/trade/returns/test_trials.py::test_nothing_is_taken_while_it_is_tried_and_the_kept_piece_at_the_end",
+        ),
+    ),
+    Bug(
+        "pieces that others wait for are sent to who ordered later",
+        "trade/orders/here.py",
+        "line.open - waits.get((order.id, line.line), 0)",
+        "line.open",
+        (
+            "tests/trade/orders/test_backorders.py::test_the_newest_wait_and_nobody_is_sent_what_is_not_there",
+        ),
+    ),
+    Bug(
         "a help is counted without the bargain's lock",
         "growth/social/bargain_running.py",
         "select from social.bargain where cell = $1 and id = any($2::uuid[]) order by id for update",
@@ -229,14 +313,14 @@ BUGS = (
     ),
     Bug(
         "repeats are not recognised",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "            known = {(r.scope, r.key): r for r in rows}\n",
         "            known = {}\n",
         (ORDERS,),
     ),
     Bug(
         "another input under the same key",
-        "trade/orders/actions.py",
+        "trade/orders/placing.py",
         "elif before.input_hash != draft.asked:",
         "elif False:",
         (ORDERS,),
@@ -569,6 +653,27 @@ BUGS = (
         "each_minor=cost / buyers if buyers else None,",
         "each_minor=cost_so_far / buyers_so_far if buyers_so_far else None,",
         ("tests/growth/measurement/test_viral.py",),
+    ),
+    Bug(
+        "more is paid out than somebody agreed to",
+        "growth/social/invite_payouts.py",
+        "if agreed_minor is not None and agreed_minor != amount:",
+        "if agreed_minor is not None and agreed_minor > amount:",
+        ("tests/faces/console/test_promoters_desk.py",),
+    ),
+    Bug(
+        "who bought and left a segment by it does not count",
+        "growth/journeys/measuring.py",
+        "from audience.v_entry e where",
+        "from audience.v_membership e where",
+        ("tests/growth/measurement/test_anyway.py",),
+    ),
+    Bug(
+        "a page of tiers undoes what others changed since",
+        "faces/console/audience_tiers_web.py",
+        "if stands.get((p.country, p.region, p.city)) != p.tier]",
+        "if stands]",
+        ("tests/insight/audience/test_tiers_desk.py",),
     ),
 )
 

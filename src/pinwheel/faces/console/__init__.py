@@ -7,6 +7,7 @@ gets the same from the same addresses as JSON. Each address names the right that
 `WEB` and `JOBS` are what ``app.py`` composes."""
 
 from pinwheel.faces.console import (
+    arrivals_web,
     audience_tiers_web,
     audience_value_web,
     audience_web,
@@ -70,6 +71,7 @@ WEB = (
     price_rules_web,
     repricing_web,
     subsidy_web,
+    arrivals_web,
     returns_web,
     reviews_web,
     messages_web,

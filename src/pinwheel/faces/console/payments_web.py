@@ -131,7 +131,7 @@ async def settlement(call: Call, tx: Tx, after: str | None = None) -> Answer[Set
         "settlement",
         call.say("Settlement"),
         "payments",
-        providers=sorted(payments.providers_of(call.db).keys() - {payments.STORE_CREDIT}),
+        providers=sorted(payments.providers_of(call.db).keys() - payments.IN_HOUSE),
         next_path=with_query(path, after=found.differences.next)
         if found.differences.next
         else None,

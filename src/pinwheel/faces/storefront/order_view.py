@@ -175,6 +175,8 @@ def address_lines(call: Call, order: orders.Order) -> str:
 def payment_label(call: Call, asked: list[payments.Payment]) -> str:
     names = {"sandbox": call.say("Demonstration card (simulated)"), "stripe": call.say("Card")}
     names[payments.STORE_CREDIT] = call.say("Store credit")
+    names[payments.GIFT_CARD] = call.say("Gift card")
+    names[payments.CASH] = call.say("Cash at the store")
     return ", ".join(dict.fromkeys(names.get(p.provider, p.provider) for p in asked))
 
 

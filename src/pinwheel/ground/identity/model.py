@@ -21,7 +21,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "clerk": frozenset(
         {
             *("console", "orders:read", "orders:write", "catalogue:read", "catalogue:write"),
-            *("stock", "fulfilment:write", "community"),
+            *("stock", "fulfilment:write", "community", "till"),
         }
     ),
     "operator": frozenset({"*"}),

@@ -13,7 +13,7 @@ from pinwheel.ground.trust import Seen
 from pinwheel.kernel.vault import Unsealable, Vault
 from pinwheel.trade import payments
 
-NO_FINGERPRINT = frozenset({payments.STORE_CREDIT})
+NO_FINGERPRINT = payments.IN_HOUSE
 DEMONSTRATION = ("sandbox", "tok_")
 """The sandbox's tokens name a manner of answering, not a card: everybody has the same ones."""
 

@@ -9,11 +9,11 @@ import msgspec
 
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.trade.orders.actions import Checkout
 from pinwheel.trade.orders.cart import CartLine, CartSight, Inside, Sentence, items_of, looked_at
 from pinwheel.trade.orders.draft import (
     Draft,
 )
+from pinwheel.trade.orders.placing import Checkout
 
 
 class KnownOrder(msgspec.Struct, frozen=True):

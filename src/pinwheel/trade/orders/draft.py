@@ -12,6 +12,7 @@ import msgspec
 from pinwheel.kernel.errors import Refusal
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.payments import Payment
+from pinwheel.trade.pricing import Rule
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -58,6 +59,13 @@ class Reason(msgspec.Struct, frozen=True):
     en: str
     zh: str
     amount_minor: int
+
+
+class Ruled(msgspec.Struct, frozen=True):
+    """An offer whose price a price rule made, and what a piece cost before."""
+
+    rule: Rule
+    before_minor: int
 
 
 class DeliveryOption(msgspec.Struct, frozen=True):
@@ -151,6 +159,7 @@ class Draft(msgspec.Struct, kw_only=True):
     delivery_offs: list[DeliveryOff] = []
     hints: list[Hint] = []
     aside: dict[uuid.UUID, tuple[uuid.UUID, int]] | None = None
+    ruled: dict[uuid.UUID, Ruled] = {}  # by offer
     asked: bytes = b""
 
     def __post_init__(self) -> None:
@@ -186,7 +195,7 @@ class Draft(msgspec.Struct, kw_only=True):
     def start_walk(self) -> None:
         """Forget what an earlier walk decided: a batch that raced walks again."""
         self.reasons, self.discounts, self.claimed = [], [], set()
-        self.delivery_offs, self.hints = [], []
+        self.delivery_offs, self.hints, self.ruled = [], [], {}
         self.leader_id = self.capture = self.waits_for = self.aside = None
 
     def take_aside(self, offer_id: uuid.UUID, document_id: uuid.UUID, pieces: int) -> None:

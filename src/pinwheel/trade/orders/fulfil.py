@@ -17,6 +17,8 @@ from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.marketplace import OUTLET_SELLER_ID, OWN_SELLER_ID
 from pinwheel.trade.orders.actions import give_money_back, locked
+from pinwheel.trade.orders.here import not_here
+from pinwheel.trade.orders.later import captured_later
 from pinwheel.trade.orders.model import (
     LinesCancelled,
     NothingToShip,
@@ -161,7 +163,8 @@ async def ship_orders(tx: Tx, sendings: Sequence[Sending]) -> list[list[uuid.UUI
             else:
                 leaving[sending.order_id] = planned
         answers.append(answer)
-    refused = await _recognise(tx, list(leaving.values()))
+    refused = await not_here(tx, [(s.order, s.parts) for s in leaving.values()])
+    refused |= await _recognise(tx, [s for s in leaving.values() if s.order.id not in refused])
     sent = [s for s in leaving.values() if s.order.id not in refused]
     if sent:
         await _write_parcels(tx, sent)
@@ -334,11 +337,18 @@ async def _recognise(tx: Tx, sent: Sequence[_Sent]) -> dict[uuid.UUID, Refusal]:
 
 
 async def _capture(tx: Tx, left_minor: dict[uuid.UUID, int]) -> None:
-    """Take what was only authorised, tender by tender, up to what has left the house."""
-    for payment in await payments.payments_of(tx, list(left_minor)):
+    """Take what was only authorised, tender by tender, up to what has left the house; of orders
+    that are taken later, nothing."""
+    tenders = [
+        p
+        for p in await payments.payments_of(tx, list(left_minor))
+        if not p.captures_at_once and p.authorised_minor > p.captured_minor
+    ]
+    later = await captured_later(tx, [p.order_id for p in tenders]) if tenders else set()
+    for payment in tenders:
         open_minor = payment.authorised_minor - payment.captured_minor
         part = min(left_minor[payment.order_id], open_minor)
-        if payment.captures_at_once or part <= 0:
+        if part <= 0 or payment.order_id in later:
             continue
         answer = await payments.capture(tx, payment.id, part)
         if isinstance(answer, payments.CaptureTooLarge) and answer.facts["left"] > 0:

@@ -31,9 +31,10 @@ select o.id, o.number, h.hold_id, h.key from orders."order" o
  where (o.state = 'cancelled' and h.key not like 'payment:%')
     or (o.state = 'delivered' and h.key ~ '^([0-9]+|budget):');
 
--- promise: no order waits for its payment without end
-select id, number, placed_at from orders."order"
- where state = 'pending_payment' and placed_at < $now - interval '1 hour';
+-- promise: no order waits for its payment without end; at a counter, not longer than it may
+select o.id, o.number, o.placed_at from orders."order" o
+  left join payments.v_cash_due d on d.cell = o.cell and d.order_id = o.id
+ where o.state = 'pending_payment' and coalesce(d.due_at, o.placed_at) < $now - interval '1 hour';
 
 -- promise: what was shipped is what the parcels hold
 select l.order_id, l.line, l.shipped from orders.line l

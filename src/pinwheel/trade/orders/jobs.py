@@ -12,11 +12,12 @@ from pinwheel.kernel.events import after, during, every
 from pinwheel.trade.inventory import NodeClosed
 from pinwheel.trade.orders import privacy
 from pinwheel.trade.orders.actions import confirm, give_up, waiting_too_long
+from pinwheel.trade.orders.fulfil import locked_orders
 from pinwheel.trade.orders.model import (
     OrderPlaced,
 )
 from pinwheel.trade.orders.resourcing import source_again
-from pinwheel.trade.payments import PaymentFailed, PaymentSecured
+from pinwheel.trade.payments import CashOrderEnded, CashTaken, PaymentFailed, PaymentSecured
 
 
 @during(PaymentSecured)
@@ -32,6 +33,16 @@ async def place_secured(tx: Tx, events: Sequence[PaymentSecured]) -> None:
 async def end_unpaid(tx: Tx, events: Sequence[PaymentFailed]) -> None:
     """Declined: the stock goes back in the same transaction."""
     await give_up(tx, sorted({event.order_id for event in events}))
+
+
+@during(CashTaken)
+async def refuse_late_cash(tx: Tx, events: Sequence[CashTaken]) -> None:
+    """The clerk is still at the counter: cash for goods that are gone is not taken, and with this
+    refusal nothing of it was."""
+    orders = await locked_orders(tx, sorted({event.order_id for event in events}))
+    for order, _ in orders.values():
+        if order.state == "cancelled":
+            raise CashOrderEnded(why=order.cancel_reason or "")
 
 
 @every(seconds=10)

@@ -16,8 +16,14 @@ from pinwheel.ground import ledger
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid, Refusal
 from pinwheel.trade.payments.cards import holds_card_number
+from pinwheel.trade.payments.cash_taking import await_cash, cash_was_taken, prepare_cash
 from pinwheel.trade.payments.fold import Plan, fold, needs_more
+from pinwheel.trade.payments.gift_cards import hold_gift_cards
+from pinwheel.trade.payments.gifts import GiftCardNotKept
 from pinwheel.trade.payments.model import (
+    CASH,
+    CREDIT,
+    GIFT_CARD,
     STORE_CREDIT,
     CardNumberRefused,
     Dispute,
@@ -30,6 +36,7 @@ from pinwheel.trade.payments.model import (
 )
 from pinwheel.trade.payments.port import Provider, providers_of
 from pinwheel.trade.payments.store_credit import hold_credit
+from pinwheel.trade.payments.tills import Receipt
 
 log = logging.getLogger("pinwheel.payments")
 FIRST_LOOK_SECONDS = 30  # longer than a provider's answer may take
@@ -39,21 +46,24 @@ async def start(tx: Tx, payments: Sequence[NewPayment]) -> list[Payment | Refusa
     """Write each payment down as ``processing``; nothing leaves the house yet.
 
     One statement; + 1 when ids repeat (the first payment is answered), + 2 when store credit is
-    held. Refuses ``CardNumberRefused``, ``ProviderUnknown``, ``StoreCreditTooLow``,
-    ``PaymentIdReused``, ``Invalid``."""
+    held, + 3 for gift cards. Refuses ``CardNumberRefused``, ``ProviderUnknown``,
+    ``StoreCreditTooLow``, what ``hold_gift_cards`` refuses, ``PaymentIdReused``, ``Invalid``."""
     known = providers_of(tx.db)
     answers: dict[uuid.UUID, Payment | Refusal] = {}
     for one in payments:
         refusal = _unfit(one, known)
         if refusal is not None:
             answers[one.id] = refusal
-    credit = [p for p in payments if p.provider == STORE_CREDIT and p.id not in answers]
+    credit = [p for p in payments if p.provider in CREDIT and p.id not in answers]
     holds: dict[uuid.UUID, uuid.UUID] = {}
-    for key, held in (await hold_credit(tx, credit) if credit else {}).items():
+    for key, held in (await _hold(tx, credit) if credit else {}).items():
         if isinstance(held, Refusal):
             answers[key] = held
         else:
             holds[key] = held
+    cash = [p for p in payments if p.provider == CASH and p.id not in answers]
+    if cash:
+        answers |= await await_cash(tx, cash)
     new = {p.id: p for p in payments if p.id not in answers}
     found = {p.id: p for p in await _insert(tx, list(new.values()), holds)} if new else {}
     missing = [key for key in new if key not in found]
@@ -64,6 +74,14 @@ async def start(tx: Tx, payments: Sequence[NewPayment]) -> list[Payment | Refusa
     if len(answers) < len({p.id for p in payments}):
         raise Raced  # another transaction wrote the same id a moment ago
     return [answers[p.id] for p in payments]
+
+
+async def _hold(tx: Tx, credit: Sequence[NewPayment]) -> dict[uuid.UUID, uuid.UUID | Refusal]:
+    """Hold what the shop's own credit is to pay."""
+    of_people = [p for p in credit if p.provider == STORE_CREDIT]
+    of_cards = [p for p in credit if p.provider == GIFT_CARD]
+    found = await hold_credit(tx, of_people) if of_people else {}
+    return found | (await hold_gift_cards(tx, of_cards) if of_cards else {})
 
 
 class Raced(asyncpg.SerializationError):  # type: ignore[misc]
@@ -79,6 +97,8 @@ def _unfit(payment: NewPayment, known: dict[str, Provider]) -> Refusal | None:
         return Invalid("amount_minor", "an amount must be positive", "金额必须为正")
     if payment.provider == STORE_CREDIT and payment.person_id is None:
         return Invalid("person_id", "store credit needs a signed-in person", "使用余额需先登录")
+    if payment.provider == GIFT_CARD and payment.person_id is None:
+        return GiftCardNotKept()
     return None
 
 
@@ -388,3 +408,19 @@ async def _write_disputes(tx: Tx, argued: Sequence[Dispute]) -> None:
         tx.cell,
         *([getattr(d, name) for d in argued] for name in Dispute.__struct_fields__),
     )
+
+
+async def take_cash(
+    tx: Tx, code: str, till_id: uuid.UUID, amount_minor: int, *, key: uuid.UUID
+) -> Receipt:
+    """A clerk takes the cash of an order: into the till, against a receipt, and the order goes on.
+    A repeat of ``key`` answers with its receipt.
+
+    Cash for an order whose time was over makes it live again if its goods are still there; else all
+    of this is refused (by orders, ``CashOrderEnded``). Refuses ``CashCodeUnknown``,
+    ``CashAmountDiffers``, ``CashAlreadyTaken``, ``TillClosed``, ``TillOtherCurrency``."""
+    prepared = await prepare_cash(tx, code, till_id, amount_minor, key=key)
+    if isinstance(prepared, Receipt):
+        return prepared
+    await record(tx, [prepared])
+    return await cash_was_taken(tx, key)

@@ -18,7 +18,7 @@ from pinwheel.ground.ledger import Journal, Transfer
 from pinwheel.kernel.events import Event
 from pinwheel.trade.payments import model
 from pinwheel.trade.payments.model import (
-    STORE_CREDIT,
+    CREDIT,
     Dispute,
     Instruction,
     InstructionGiven,
@@ -81,7 +81,7 @@ def fold(plan: Plan, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         assert outcome.payment_id is not None
         payment = plan.payments[outcome.payment_id]
-        if payment.provider == STORE_CREDIT and payment.state in ("failed", "voided"):
+        if payment.provider in CREDIT and payment.state in ("failed", "voided"):
             continue  # in this house no means no: its hold was let go
         if outcome.provider_ref and not payment.provider_ref:
             payment.provider_ref = outcome.provider_ref

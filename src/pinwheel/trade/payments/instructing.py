@@ -2,9 +2,11 @@
 
 A refund of an order goes back the way the money came (in the EU the law says so: Directive
 2011/83/EU, article 13, the same means of payment unless the buyer agrees otherwise), never more on
-a tender than it paid. Where several tenders paid, a part refund goes to the provider's tenders
-first, the last one charged first, and to store credit last: money before credit, because money is
-of use everywhere. So nobody can turn credit into money by ordering and cancelling."""
+a tender than it paid. Where several tenders paid, a part refund goes to the tenders that are money
+first (a provider's, cash), the last one charged first, and to those that are the shop's credit last
+(gift cards, store credit; again the last one charged first): money before credit, because money is
+of use everywhere. What a gift card paid goes back to that card and nowhere else, so nobody can turn
+credit into money by ordering and cancelling."""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from pinwheel.trade.payments.actions import know_more, locked, write
 from pinwheel.trade.payments.cards import holds_card_number
 from pinwheel.trade.payments.fold import Plan, instruct, refundable
 from pinwheel.trade.payments.model import (
+    CREDIT,
     OPEN,
-    STORE_CREDIT,
     CaptureTooLarge,
     CardNumberRefused,
     Instruction,
@@ -133,8 +135,8 @@ async def refund_order(
 
 
 def _refunded_first(payment: Payment) -> tuple[bool, int, uuid.UUID]:
-    """Store credit last; among the others the last one charged first."""
-    return payment.provider == STORE_CREDIT, -payment.tender_order, payment.id
+    """Credit last; within either kind the last one charged first."""
+    return payment.provider in CREDIT, -payment.tender_order, payment.id
 
 
 async def refund_all(tx: Tx, order_id: uuid.UUID, reason: str) -> list[Instruction]:

@@ -17,8 +17,9 @@ from pinwheel.trade.payments.actions import record
 from pinwheel.trade.payments.cards import UUID
 from pinwheel.trade.payments.methods import forget_methods
 from pinwheel.trade.payments.model import (
+    CASH,
+    IN_HOUSE,
     OPEN,
-    STORE_CREDIT,
     InstructionGiven,
     NoticesDue,
     Outcome,
@@ -158,6 +159,7 @@ def _hopeless(
         p
         for p in payments
         if p.state in OPEN
+        and p.provider != CASH  # it waits until its own deadline
         and (
             "unheard" in said.get(p.id, set())
             or (
@@ -181,7 +183,7 @@ async def close_days(tx: Tx) -> None:
                             where r.cell = $1 and r.provider = p.provider and r.settled_on = $3)
         """,
         tx.cell,
-        [name for name in providers_of(tx.db) if name != STORE_CREDIT],
+        [name for name in providers_of(tx.db) if name not in IN_HOUSE],
         day,
         first_id(dt.datetime.combine(tx.now.date(), dt.time(), dt.UTC)),
     )

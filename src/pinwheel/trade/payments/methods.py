@@ -11,7 +11,7 @@ import msgspec
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Invalid, Refusal
 from pinwheel.trade.payments.cards import holds_card_number
-from pinwheel.trade.payments.model import STORE_CREDIT, CardNumberRefused, ProviderUnknown
+from pinwheel.trade.payments.model import IN_HOUSE, CardNumberRefused, ProviderUnknown
 from pinwheel.trade.payments.port import providers_of
 
 
@@ -48,7 +48,7 @@ async def save_method(
         return CardNumberRefused(where="token")
     if not re.fullmatch(r"([0-9]{4})?", last4):
         return Invalid("last4", "the last four digits, or nothing", "请填写末四位数字或留空")
-    known = sorted(set(providers_of(tx.db)) - {STORE_CREDIT})
+    known = sorted(set(providers_of(tx.db)) - IN_HOUSE)
     if provider not in known:
         return ProviderUnknown(provider=provider, known=", ".join(known))
     await _lock(tx, person_id)

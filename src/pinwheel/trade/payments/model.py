@@ -15,6 +15,12 @@ from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Event
 
 STORE_CREDIT = "store_credit"
+GIFT_CARD = "gift_card"
+CASH = "cash"
+CREDIT = frozenset({STORE_CREDIT, GIFT_CARD})
+"""Tenders that are the shop's own promise: held in the ledger, of use here alone."""
+IN_HOUSE = CREDIT | {CASH}
+"""Tenders that no outside provider keeps books of."""
 State = Literal[
     "processing", "unknown", "needs_action", "failed", "authorised", "voided", "captured"
 ]
@@ -241,10 +247,25 @@ def store_credit(person_id: uuid.UUID, currency: str) -> Account:
     )
 
 
+def gift_card(card_id: uuid.UUID, currency: str) -> Account:
+    """What a gift card is still good for: owed to whoever knows its code."""
+    return Account(f"gift_card:{card_id}:{currency}", ledger.money(currency), "credit", floor=0)
+
+
+def cash_owed(order_id: uuid.UUID, currency: str) -> Account:
+    """Cash between a counter and one order: what a clerk took stands here for a moment; what is
+    refunded waits here for the buyer. With its floor nothing is captured that is in no till."""
+    return Account(f"cash_owed:{order_id}:{currency}", ledger.money(currency), "credit", floor=0)
+
+
 def tender(payment: Payment) -> Account:
     """Where this payment's money is taken from, and where its refund goes to."""
     if payment.provider == STORE_CREDIT and payment.person_id is not None:
         return store_credit(payment.person_id, payment.currency)
+    if payment.provider == GIFT_CARD:
+        return gift_card(uuid.UUID(payment.method), payment.currency)
+    if payment.provider == CASH:
+        return cash_owed(payment.order_id, payment.currency)
     return clearing(payment.provider, payment.currency)
 
 

@@ -9,9 +9,19 @@ from typing import Protocol
 
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.settings import Settings
-from pinwheel.trade.payments.model import Delivery, Notice, Outcome, Payment, SettlementRow, Step
+from pinwheel.trade.payments.cash import Cash
+from pinwheel.trade.payments.model import (
+    GIFT_CARD,
+    STORE_CREDIT,
+    Delivery,
+    Notice,
+    Outcome,
+    Payment,
+    SettlementRow,
+    Step,
+)
 from pinwheel.trade.payments.sandbox.provider import Sandbox
-from pinwheel.trade.payments.store_credit import StoreCredit
+from pinwheel.trade.payments.store_credit import OwnBooks
 from pinwheel.trade.payments.stripe import HttpTransport, Stripe
 
 
@@ -57,7 +67,7 @@ _houses: weakref.WeakKeyDictionary[Database, dict[str, Provider]] = weakref.Weak
 def use(db: Database, settings: Settings) -> None:
     """Give the house on ``db`` the providers that its settings name. The sandbox is there only
     in a demonstration, and never beside a provider that moves real money."""
-    found: list[Provider] = [StoreCredit()]
+    found: list[Provider] = [OwnBooks(STORE_CREDIT), OwnBooks(GIFT_CARD), Cash()]
     if settings.stripe_secret_key:
         found.append(
             Stripe(
@@ -78,8 +88,14 @@ def add(db: Database, provider: Provider) -> None:
 
 
 def providers_of(db: Database) -> dict[str, Provider]:
-    """The providers of the house on ``db``; store credit and the sandbox until ``use`` was
-    called."""
+    """The providers of the house on ``db``; those of the house and the sandbox until ``use``
+    was called."""
     if db not in _houses:
         use(db, Settings())
     return _houses[db]
+
+
+def holds_days(db: Database, name: str) -> int:
+    """For how many days what a provider has authorised can still be captured; 0: it does not say,
+    so nothing may rest on it."""
+    return int(getattr(providers_of(db).get(name), "holds_days", 0))

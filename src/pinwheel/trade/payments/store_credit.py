@@ -14,7 +14,6 @@ from pinwheel.ground.ledger import Account, Hold, Journal, Transfer
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.trade.payments.model import (
-    STORE_CREDIT,
     Delivery,
     NewPayment,
     Notice,
@@ -29,10 +28,14 @@ from pinwheel.trade.payments.model import (
 )
 
 
-class StoreCredit:
-    """The provider inside: what was held at the start is what it has authorised."""
+class OwnBooks:
+    """The provider inside (store credit, gift cards): what was held at the start is what it has
+    authorised."""
 
-    name = STORE_CREDIT
+    holds_days = 3650  # a hold in our own books
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     async def authorise(self, payments: Sequence[Payment]) -> list[Outcome]:
         return [

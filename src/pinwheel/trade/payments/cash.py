@@ -1,0 +1,72 @@
+"""Cash at a counter as a tender: the order waits with a code until a clerk has taken the money.
+
+It is a provider without a network: it waits, and what a clerk enters is what it says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from pinwheel.trade.payments.model import (
+    CASH,
+    Delivery,
+    Notice,
+    Outcome,
+    Payment,
+    SettlementRow,
+    Step,
+    WebhookRefused,
+)
+
+
+class Cash:
+    """The counter. A payment waits (``needs_action``) until its deadline or a clerk ends it; a
+    refund is done when it stands ready for the buyer (``cash_owed``)."""
+
+    name = CASH
+
+    async def authorise(self, payments: Sequence[Payment]) -> list[Outcome]:
+        return [Outcome(payment_id=p.id, state="needs_action") for p in payments]
+
+    async def capture(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Cash is taken whole or not at all: there is never a rest to take."""
+        return [
+            Outcome(
+                payment_id=s.payment.id,
+                state="capture_failed",
+                instruction_id=s.instruction.id,
+                reason="cash is taken at a counter",
+            )
+            for s in steps
+        ]
+
+    async def void(self, payments: Sequence[Payment]) -> list[Outcome]:
+        return [
+            Outcome(
+                payment_id=p.id,
+                state="voided",
+                authorised_minor=p.authorised_minor,
+                captured_minor=p.captured_minor,
+            )
+            for p in payments
+        ]
+
+    async def refund(self, steps: Sequence[Step]) -> list[Outcome]:
+        return [
+            Outcome(
+                payment_id=s.payment.id,
+                state="refunded",
+                amount_minor=s.instruction.amount_minor,
+                instruction_id=s.instruction.id,
+            )
+            for s in steps
+        ]
+
+    async def look_up(self, payments: Sequence[Payment]) -> list[Outcome]:
+        return await self.authorise([p for p in payments if p.state in ("processing", "unknown")])
+
+    async def parse_webhook(self, delivery: Delivery, now: dt.datetime) -> list[Notice]:
+        raise WebhookRefused()
+
+    async def settlement_rows(self, day: dt.date) -> list[SettlementRow]:
+        return []
