@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+import world
 from browser_world import DESK, LANGUAGES, PHONE, look, visiting
 from pinwheel.growth import social
 from pinwheel.kernel.db import Database
@@ -66,7 +67,7 @@ async def pay(page: Page, name: str) -> None:
 
 async def start(page: Page, home: str, sold: Sold) -> str:
     """Open a team; its address."""
-    for _ in range(20):  # what runs is read every ten seconds
+    for _ in range(world.PATIENCE_SECONDS):  # what runs is read every ten seconds
         await page.goto(home + sold.path)
         if await page.locator("#teams form button").count():
             break
@@ -75,6 +76,20 @@ async def start(page: Page, home: str, sold: Sold) -> str:
     await expect(page).to_have_url(re.compile("/teams/checkout"))
     await pay(page, "Example")
     return page.url
+
+
+async def is_listed(db: Database, page: Page, sold: Sold) -> None:
+    """Until the job that follows a payment has counted the leader's seat as paid for: only then do
+    product pages show the team."""
+    paid = False
+    async with asyncio.timeout(world.PATIENCE_SECONDS):
+        while not paid:
+            await page.wait_for_timeout(100)
+            paid = await db.pool.fetchval(
+                "select exists (select from social.team_member m join social.team t"
+                " on t.id = m.team_id where t.campaign_id = $1 and m.paid_at is not null)",
+                sold.campaign_id,
+            )
 
 
 async def test_three_buyers_at_once(
@@ -124,6 +139,7 @@ async def test_the_teams_pages_fit_and_axe_finds_nothing(
         visiting(chromium, language, size=size) as friend,
     ):
         team = await start(page, home, sold)
+        await is_listed(shop_db, page, sold)
         await friend.goto(home + sold.path)
         await expect(friend.locator("#teams .team-list li")).to_have_count(1)
         faults += await look(friend, screenshots, f"team-product-{language}-{width}")
