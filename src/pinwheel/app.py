@@ -34,6 +34,7 @@ from pinwheel.faces.storefront import (
     share_web,
     team_checkout_web,
     team_web,
+    tender_web,
     wallet_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
@@ -101,6 +102,7 @@ from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import cash_jobs, gift_jobs
 from pinwheel.trade.payments import jobs as payments_jobs
+from pinwheel.trade.payments import tender_web as tender_api
 from pinwheel.trade.payments import web as payments_web
 from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
@@ -159,6 +161,7 @@ WEB: tuple[ModuleType, ...] = (
     messages_web,
     budgets_web,
     payments_web,
+    tender_api,
     orders_web,
     price_web,
     cart_web,
@@ -186,6 +189,7 @@ WEB: tuple[ModuleType, ...] = (
     bigday_web,
     bigday_balance_web,
     wallet_web,
+    tender_web,
     checkout_web,
     own_orders_web,
     returning_web,
