@@ -9,6 +9,8 @@ from pathlib import Path
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
+import world
+
 LANGUAGES = ("en", "zh-CN")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -24,12 +26,15 @@ async def visiting(
         java_script_enabled=script,
         viewport=size,  # type: ignore[arg-type]
     )
+    context.set_default_timeout(1000 * world.PATIENCE_SECONDS)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    await context.close()
+    try:
+        yield page
+    finally:  # a page that is left open goes on asking, and slows down every test after it
+        await context.close()
     refused = [c for c in complaints if "status of 4" not in c]
     assert refused == []
 

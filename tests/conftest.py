@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import world
 from pinwheel import app
@@ -16,6 +17,12 @@ from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.migrate import migrate
 from pinwheel.kernel.vault import Vault
+
+# What an example takes says how busy the machine is, nothing of the code.
+settings.register_profile(
+    "pinwheel", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("pinwheel")
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +39,12 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def template(server_url: str) -> AsyncIterator[str]:
-    """The name of a migrated, empty database that tests are copied from."""
+    """The name of a migrated, empty database that tests are copied from: ``PINWHEEL_TEMPLATE`` of
+    the server that is given, or one made for this run."""
+    made = os.environ.get("PINWHEEL_TEMPLATE")
+    if made:
+        yield made
+        return
     name = world.fresh_name("template")
     await migrate(await world.create_database(server_url, name))
     yield name

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sized
 from pathlib import Path
 
 import asyncpg
@@ -72,10 +73,12 @@ class House:
 
     async def close(self) -> None:
         self.closing = True
-        for name in list(self.processes):
-            with contextlib.suppress(ProcessLookupError):
-                self.kill(name)
-        await asyncio.gather(*self.keepers, return_exceptions=True)
+        left = set(self.keepers)
+        while left:  # one may be starting its process just now
+            for name in list(self.processes):
+                with contextlib.suppress(ProcessLookupError):
+                    self.kill(name)
+            _, left = await asyncio.wait(left, timeout=0.5)
         await self.server.stop()
         await asyncio.gather(self.watcher, return_exceptions=True)
 
@@ -83,7 +86,7 @@ class House:
 async def served(house: House) -> None:
     """Until the web answers again: on a busy machine a start takes many seconds of its own."""
     said = "nothing"
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", timeout=5) as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", timeout=30) as client:
         for _ in range(900):
             try:
                 answer = await client.get("/readyz")
@@ -98,9 +101,20 @@ async def served(house: House) -> None:
     raise AssertionError(f"the web never came back; it said {said}\n{log}")
 
 
+async def grown(told: Sized, by: int, clients: list[asyncio.Task[None]]) -> None:
+    """Until so many more answers came: however slow the machine, each kill meets work under way."""
+    goal = len(told) + by
+    async with asyncio.timeout(world.PATIENCE_SECONDS):
+        while len(told) < goal:
+            for client in clients:
+                if client.done():
+                    client.result()
+            await asyncio.sleep(0.05)
+
+
 async def settled(house: House) -> None:
     """Until the sweeper has found out about every payment."""
-    for _ in range(240):
+    for _ in range(600):
         try:
             connection = await asyncpg.connect(house.server.url)
         except (OSError, asyncpg.PostgresError):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
 import pytest
 
 import world
@@ -22,13 +21,12 @@ CHECKS = (
 
 def operators_key(house: House) -> str:
     person = {"email": "ann@example.com", "password": "correct horse battery"}
-    with httpx2.Client(base_url=house.url) as http:
-        welcome = http.post("/api/v1/sign-in", json=person).json()
-        made = http.post(
-            "/api/v1/keys",
-            json={"label": "fuzz", "scopes": ["*"]},
-            headers={"x-csrf-token": welcome["csrf_token"]},
-        )
+    welcome = house.http.post("/api/v1/sign-in", json=person).json()
+    made = house.http.post(
+        "/api/v1/keys",
+        json={"label": "fuzz", "scopes": ["*"]},
+        headers={"x-csrf-token": welcome["csrf_token"]},
+    )
     return str(made.json()["key"])
 
 
@@ -50,7 +48,7 @@ def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
                 *(sys.executable, "-m", "schemathesis.cli", "run"),
                 f"{house.url}/api/v1/openapi.json",
                 *("-H", f"Authorization: Bearer {operators_key(house)}"),
-                *("--phases", "coverage", "-w", "1"),
+                *("--phases", "coverage", "-w", "1", "--request-timeout", "120"),
                 *("--checks", CHECKS, "--continue-on-failure", "--seed", "20260105"),
                 *("--exclude-path-regex", "/account/erase|/sessions|/sign-out|/account/password"),
             ],
@@ -58,7 +56,7 @@ def test_it_answers_as_it_says(url: str, tmp_path: Path) -> None:
             text=True,
             check=False,
             cwd=tmp_path,
-            timeout=900,
+            timeout=1800,
             preexec_fn=world.die_with_parent,
         )
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ class House:
 
     def __init__(self, data: Path, port: int, *command: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx2.Client(base_url=self.url, timeout=world.PATIENCE_SECONDS)
         data.mkdir(exist_ok=True)
         self.out = data / f"out-{port}-{command[0]}.log"  # a pipe that nobody reads would fill up
         self.process = subprocess.Popen(
@@ -41,22 +43,22 @@ class House:
         )
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if httpx2.get(f"{self.url}/readyz").status_code == 200:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/readyz", timeout=30).status_code == 200:
                     return
-            except httpx2.TransportError:
-                time.sleep(0.1)
+            time.sleep(0.1)
         self.process.kill()
         raise AssertionError(self.said())
 
     def wait_until_said(self, words: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             if words in self.out.read_text(encoding="utf-8"):
                 return
             time.sleep(0.1)
+        self.process.kill()
         raise AssertionError(self.said())
 
     def end(self, sign: signal.Signals) -> str:
@@ -64,7 +66,10 @@ class House:
         return self.said()
 
     def said(self) -> str:
-        self.process.wait(40)
+        try:
+            self.process.wait(world.PATIENCE_SECONDS)
+        finally:
+            self.process.kill()
         return self.out.read_text(encoding="utf-8")
 
 
@@ -93,11 +98,11 @@ def test_a_killed_house_opens_again_with_everything_in_it(data: Path, port: int)
     house = House(data, port, "run")
     house.wait_until_ready()
     person = {"email": "ann@example.com", "password": "correct horse battery"}
-    assert httpx2.post(f"{house.url}/api/v1/register", json=person).status_code == 201
+    assert house.http.post("/api/v1/register", json=person).status_code == 201
     house.end(signal.SIGKILL)
     again = House(data, port, "run")
     again.wait_until_ready()
-    assert httpx2.post(f"{again.url}/api/v1/sign-in", json=person).status_code == 200
+    assert again.http.post("/api/v1/sign-in", json=person).status_code == 200
     again.end(signal.SIGTERM)
 
 
@@ -106,9 +111,9 @@ def test_several_web_processes_share_one_database(url: str, data: Path, port: in
         data, port, "serve", "--workers", "2", PINWHEEL_DATABASE_URL=url, PINWHEEL_LOG_LEVEL="info"
     )
     house.wait_until_ready()
-    answers = [httpx2.get(f"{house.url}/healthz").status_code for _ in range(20)]
+    answers = [house.http.get("/healthz").status_code for _ in range(20)]
     assert answers == [200] * 20
-    metrics = httpx2.get(f"{house.url}/metrics").text
+    metrics = house.http.get("/metrics").text
     counted = [x for x in metrics.splitlines() if x.startswith("pinwheel_requests_total")]
     assert any('"/healthz"' in x and x.endswith(" 20.0") for x in counted), metrics
     out = house.end(signal.SIGTERM)

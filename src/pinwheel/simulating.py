@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 import uvloop
@@ -54,21 +55,51 @@ async def _run(scenario: lab.Scenario, server_url: str) -> lab.Report:
 
 
 def table(report: lab.Report) -> str:
-    """The report for a person."""
+    """The report for a person, in both languages; money in units of its currency."""
+    days, people = report.scenario.days, report.scenario.buyers
+    promises = "kept / 全部遵守" if report.clean else f"BROKEN / 被违反: {report.broken}"
     lines = [
-        f"SIMULATED / 模拟: {report.scenario.days} days, {report.scenario.buyers} people, "
-        f"seed {report.scenario.seed}",
-        f"  books {report.hash[:16]}, promises "
-        + ("kept" if report.clean else f"BROKEN: {report.broken}"),
-        f"  {report.seconds} s, {report.ratio} simulated seconds a second",
+        f"SIMULATED / 模拟: {days} days / 天, {people} people / 人, seed {report.scenario.seed}",
+        f"  books / 账目 {report.hash[:16]}, promises / 承诺 {promises}",
+        f"  {report.seconds} s, {report.ratio} simulated seconds a second / 模拟速度",
         "",
-        f"  {'truth':<30}{'planted':>12}{'estimate':>12}{'95 % interval':>26}  covered",
+        f"  {'planted truth':<38}{'planted':>10}{'estimate':>10}{'95 % interval':>22}  covered  "
+        "预设真值（预设、估计、95% 区间、是否覆盖）",
     ]
-    for one in report.estimates:
-        interval = "-" if one.low is None else f"{one.low:.4f} … {one.high:.4f}"
-        value = "-" if one.estimate is None else f"{one.estimate:.4f}"
-        covered = "-" if one.covered is None else "yes" if one.covered else "no"
-        lines.append(f"  {one.name:<30}{one.planted:>12.4f}{value:>12}{interval:>26}  {covered}")
-    lines += ["", *(f"  {name:<30} {value}" for name, value in report.figures.items())]
-    lines += ["", *(f"  {name:<30} {value}" for name, value in report.incidents.items())]
+    lines += [_estimate(one) for one in report.estimates]
+    currency = str(report.figures.get("currency", ""))
+    for block in (report.figures, report.incidents):
+        lines.append("")
+        for name, value in block.items():
+            if name != "currency":
+                en, zh = lab.NAMES.get(name, (name, ""))
+                lines.append(f"  {en:<38}{_value(name, value, currency)}  {zh}")
     return "\n".join(lines) + "\n"
+
+
+def _estimate(one: lab.Estimate) -> str:
+    en, zh = lab.NAMES.get(one.name, (one.name, ""))
+    money = one.unit.endswith("_minor")
+    if money:
+        currency = one.unit.removesuffix("_minor")
+        en, zh = f"{en}, {currency}", f"{zh}，{currency}"
+
+    def said(value: float | None) -> str:
+        if value is None:
+            return "-"
+        return f"{value / 100:,.2f}" if money else f"{value:.4f}"
+
+    interval = "-" if one.low is None else f"{said(one.low)} … {said(one.high)}"
+    covered = "-" if one.covered is None else "yes 是" if one.covered else "NO 否"
+    figures = f"{said(one.planted):>10}{said(one.estimate):>10}{interval:>22}"
+    return f"  {en:<38}{figures}  {covered:<7} {zh}"
+
+
+def _value(name: str, value: Any, currency: str) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_value(key, one, currency)}" for key, one in value.items()) or "-"
+    if isinstance(value, list):
+        return ", then ".join(map(str, value))
+    if name.endswith("_minor") and isinstance(value, int):
+        return f"{value / 100:,.2f} {currency}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 import world
 from pinwheel import app
@@ -24,6 +24,7 @@ from pinwheel.kernel.vault import Vault
 from storefront_world import SECRET, open_storefront
 
 CHROMIUM = os.environ.get("PINWHEEL_CHROMIUM", "/usr/bin/chromium")
+expect.set_options(timeout=1000 * world.PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +58,27 @@ async def shop_url(
         )
         worker = Worker(db)
         tasks = [asyncio.create_task(server.serve()), asyncio.create_task(worker.run())]
+        await _listens(port, tasks)
         yield address
         server.stop()  # type: ignore[no-untyped-call]
         worker.stop()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(world.PATIENCE_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _listens(port: int, tasks: list[asyncio.Task[None]]) -> None:
+    """Until the server takes connections: its threads start after its task does."""
+    async with asyncio.timeout(world.PATIENCE_SECONDS):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            for task in tasks:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +87,9 @@ async def chromium() -> AsyncIterator[Browser]:
         pytest.skip(f"no Chromium at {CHROMIUM}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+            timeout=1000 * world.PATIENCE_SECONDS,
         )
         yield browser
         await browser.close()

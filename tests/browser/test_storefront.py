@@ -55,7 +55,7 @@ async def test_paying_with_a_challenge(shop_url: str, chromium: Browser, script:
         await page.goto(f"{home}/checkout")
         await fill_in(page, "en", "tok_challenge")
         await page.locator("button[name=approve][value=true]").click()
-        await expect(page.get_by_text(re.compile(r"[\d.]+ paid"))).to_be_visible(timeout=20_000)
+        await expect(page.get_by_text(re.compile(r"[\d.]+ paid"))).to_be_visible()
 
 
 async def test_changing_the_delivery_changes_the_total(shop_url: str, chromium: Browser) -> None:

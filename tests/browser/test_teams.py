@@ -94,9 +94,7 @@ async def test_three_buyers_at_once(
             await page.locator("#team-live form button").click()
         await asyncio.gather(pay(second, "Sample"), pay(third, "Model"))
         # The leader's page hears of it by itself; nobody reloads it.
-        await expect(leader.locator("#team-live h2")).to_have_text(
-            "The team is complete", timeout=30_000
-        )
+        await expect(leader.locator("#team-live h2")).to_have_text("The team is complete")
         await third.goto(team)
         await expect(third.locator("#team-live h2")).to_have_text("The team is complete")
     async with shop_db.reading() as tx:

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+import world
 from pinwheel.kernel.outbound import (
     CLOSED_4,
     AddressRefused,
@@ -168,7 +169,8 @@ def local(resolved: str = "127.0.0.1", **how: object) -> tuple[Outbound, list[st
         asked.append(host)
         return [resolved] if len(asked) == 1 else ["10.0.0.1"]  # a name that changes its mind
 
-    return Outbound(allow_loopback=True, resolver=resolver, **how), asked  # type: ignore[arg-type]
+    patient = {"seconds": world.PATIENCE_SECONDS} | how
+    return Outbound(allow_loopback=True, resolver=resolver, **patient), asked  # type: ignore[arg-type]
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

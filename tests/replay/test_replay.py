@@ -154,7 +154,7 @@ async def wait_for(url: str, table: str, rows: int, process: subprocess.Popen[by
     """Until ``table`` has ``rows``; False when the process ended before."""
     connection = await asyncpg.connect(url)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + world.PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if await connection.fetchval(f"select count(*) from {table}") >= rows:
                 return True
@@ -186,9 +186,9 @@ async def killed_and_resumed(
         if await wait_for(url, table, rows, process):
             process.send_signal(signal.SIGKILL)
             kills += 1
-        process.wait(60)
+        process.wait(world.PATIENCE_SECONDS)
     process = begin(url, data, source, path)
-    assert process.wait(300) == 0, (data / "log").read_text("utf-8")[-3000:]
+    assert process.wait(600) == 0, (data / "log").read_text("utf-8")[-3000:]
     return msgspec.json.decode((data / "summary.json").read_bytes(), type=Summary), kills
 
 

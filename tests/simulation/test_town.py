@@ -1,5 +1,5 @@
 """Random lives under the clock, every promise after every batch. A failing seed is printed and
-replays: ``PINWHEEL_SEED=123 python -m pytest tests/simulation``."""
+replays: ``PINWHEEL_SEED=123 python -m pytest tests/simulation``; several may be named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from city import Town
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 
-SEEDS = [int(os.environ["PINWHEEL_SEED"])] if "PINWHEEL_SEED" in os.environ else range(1, 7)
+SEEDS = [int(seed) for seed in os.environ.get("PINWHEEL_SEED", "1 2 3 4 5 6").split()]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import uvloop
 
-from pinwheel.bench import events, ledger, orders, quotes, search
+from pinwheel.bench import audience, events, ledger, orders, quotes, search
 from pinwheel.bench.stand import Report, stand
 
 
@@ -31,6 +31,8 @@ async def _run(arguments: argparse.Namespace) -> Report:
                 return await ledger.run(where, seconds=arguments.seconds)
             case "events":
                 return await events.run(where, seconds=arguments.seconds)
+            case "audience":
+                return await audience.run(where, people=arguments.people)
             case "quotes":
                 return await quotes.run(where, seconds=arguments.seconds)
             case _:

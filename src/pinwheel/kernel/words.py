@@ -112,6 +112,14 @@ def date(
     return str(dates.format_date(value, style, locale=LOCALES[language]))
 
 
+def brief(value: dt.datetime, now: dt.datetime, language: str, zone: str = "UTC") -> str:
+    """The shortest that is clear to who reads it at ``now``: a time today, else a day."""
+    local, today = value.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
+    if local.date() == today:
+        return str(dates.format_time(local, "short", locale=LOCALES[language]))
+    return str(dates.format_skeleton("MMMd", local, locale=LOCALES[language]))
+
+
 def datetime(value: dt.datetime, language: str, zone: str = "UTC", style: str = "short") -> str:
     local = value.astimezone(ZoneInfo(zone))
     return str(dates.format_datetime(local, style, locale=LOCALES[language]))

@@ -66,7 +66,7 @@ def test_a_level_never_leaves_its_bits() -> None:
 texts = st.text(max_size=60) | st.text("三体皮包abcXYZ0123-/.'\" \n·é", max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(title=texts, other=texts)
 @example(title="p:x 2:三体 =y", other="\x1f")
 @example(title="x" * 5_000, other="三" * 5_000)
@@ -89,7 +89,7 @@ def test_any_product_is_found_by_its_own_title(title: str, other: str) -> None:
         search(index, Query(text=other, as_typed=True, language="zh-CN"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts)
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)

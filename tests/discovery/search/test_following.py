@@ -289,5 +289,5 @@ async def test_one_process_follows_and_another_takes_over(
     follower = UntilSeen(db, root)
     running = asyncio.create_task(follower.run())
     await shop.add("Desk lamp", "L-1")
-    await asyncio.wait_for(running, 20)
+    await asyncio.wait_for(running, 120)
     assert lamps(root) == [("Desk lamp", 1000)]

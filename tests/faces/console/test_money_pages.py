@@ -77,7 +77,7 @@ async def test_a_rule_is_tried_before_it_is_published(desk: Desk) -> None:
     losses = (await operator.get("/console/price-rules")).text
     assert "T-0" in losses  # 10.00 with 20 % tax in it is less than 9.50
     seen = {"currency": "GBP", "rows": 'T-0,Rival,"9.80",https://rival.example/t'}
-    await operator.post("/console/price-rules/competitors", seen)
+    await operator.post("/console/repricing/seen", seen)
     async with desk.db.reading() as tx:
         [rival] = await pricing.competing(tx, desk.shop.offers[0], "GBP")
     assert (rival.price_minor, rival.source) == (980, "csv")

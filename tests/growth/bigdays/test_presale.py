@@ -165,8 +165,9 @@ async def test_what_we_can_not_sell_is_given_back_whatever_the_policy(
 ) -> None:
     await shop.day(pieces=1, deposit=100)
     kept = await shop.keep(person(1))
-    for _ in range(2):  # everything is sold at the normal price meanwhile
-        await shop.buying.buy(shop.draft((0, 50)))
+    async with shop.db.transaction() as tx:  # the houses burn down meanwhile
+        for node in ("MAIN", "EAST"):
+            await inventory.set_node_open(tx, node, False)
     clock.set(OPENS + 4 * HOUR)
     await worker.drain()
     assert (await shop.deposit(kept.deposit_id)).state == "returned"
@@ -215,8 +216,9 @@ async def test_an_order_that_is_refused_after_the_deposit_was_lent_gives_it_back
         await shop.buying.buy(
             shop.balance(kept.deposit_id, person(1), tenders=[orders.Tender("nobody", "x")])
         )
-    for _ in range(2):
-        await shop.buying.buy(shop.draft((0, 50)))
+    async with shop.db.transaction() as tx:
+        for node in ("MAIN", "EAST"):
+            await inventory.set_node_open(tx, node, False)
     with pytest.raises(inventory.OutOfStock):
         await shop.buying.buy(shop.balance(kept.deposit_id, person(1)))
     assert await credit(shop, person(1)) == 0
@@ -287,3 +289,19 @@ async def test_a_cancelled_order_gives_all_back_to_where_it_came_from(
         place = (await promotions.places(tx, person(2), [shop.deal_id]))[shop.deal_id]
     assert place.state == "called"
     assert not await shop.broken()
+
+
+async def test_orders_without_a_deposit_cost_no_statement_of_deposits(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[uuid.UUID] = []
+
+    async def note(_: object, ids: list[uuid.UUID]) -> None:
+        asked.extend(ids)
+
+    monkeypatch.setattr("pinwheel.growth.bigdays.presale.note_secured", note)
+    bought = await shop.buying.buy(shop.draft((0, 1)))
+    assert (bought.state, asked) == ("placed", [])
+    await shop.day(deposit=100)
+    kept = await shop.keep(person(1))
+    assert asked == [kept.deposit_id]

@@ -104,6 +104,28 @@ async def test_a_team_becomes_a_tree_and_its_cost_agrees_with_the_ledger(
     await healthy(db)
 
 
+async def test_two_who_brought_each_other_make_no_circle(
+    db: Database, clock: SetClock, worker: Worker
+) -> None:
+    """Who buys first was brought by nobody, though the other's link led there."""
+    house, _ = await with_budget(db, worker)
+    a, first, second = (uuid.UUID(int=n) for n in (1, 2, 3))
+    _, team = await house.opens(person_id=a)
+    clock.travel(seconds=60)
+    await join(house, team, second, first)
+    clock.travel(seconds=60)
+    await join(house, team, first, second)
+    await recount(db)
+    async with db.reading() as tx:
+        tree = {
+            r["person_id"]: (r["parent_id"], r["depth"], r["root_id"])
+            for r in await tx.connection.fetch("select * from measurement.buyer")
+        }
+    assert tree[first] == (None, 0, first)
+    assert tree[second] == (first, 1, first)
+    await healthy(db)
+
+
 async def test_the_erased_leave_and_their_branch_stands(
     db: Database, clock: SetClock, worker: Worker
 ) -> None:

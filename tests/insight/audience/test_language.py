@@ -130,10 +130,15 @@ async def people_of_every_kind(db: Database) -> None:
     async with db.transaction() as tx:
         await tx.connection.executemany(
             "insert into audience.purchase (person_id, order_id, market, currency, country, region,"
-            " channel, at, is_cancelled, stands, net_minor, goods_minor, fee_minor, gift_minor,"
-            " pieces, returned) values ($1, $2, $3, 'GBP', $3, case when $3 = 'CN' then 'zhejiang'"
-            " else 'london' end, 'web', $4, not $5, $5, $6, 0, 0, 0, 2, 1)",
+            " city, channel, at, is_cancelled, stands, net_minor, goods_minor, fee_minor,"
+            " gift_minor, pieces, returned) values ($1, $2, $3, 'GBP', $3, case when $3 = 'CN'"
+            " then 'zhejiang' else 'london' end, case when $3 = 'CN' then 'ningbo' else '' end,"
+            " 'web', $4, not $5, $5, $6, 0, 0, 0, 2, 1)",
             buys,
+        )
+        await tx.connection.execute(
+            "insert into audience.region_tier (country, region, city, tier)"
+            " values ('CN', '', 'ningbo', 3), ('GB', 'london', 'croydon', 4)"
         )
         wide = [f for f in facts if f[0] == "rfm"]
         await tx.connection.executemany(
@@ -172,7 +177,6 @@ async def crowd(town: Town) -> Town:
 
 @settings(
     max_examples=250,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rule=rules)

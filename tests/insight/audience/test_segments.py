@@ -13,8 +13,10 @@ import world
 from insight.audience.town import Town, write_orders
 from pinwheel.ground import identity
 from pinwheel.insight import audience
-from pinwheel.insight.audience import NewSegment, Place, walking
+from pinwheel.insight.audience import NewSegment, Place, queries, sizing, walking
+from pinwheel.insight.audience.queries import matching
 from pinwheel.trade import orders
+from pinwheel.trade.orders import privacy
 
 SPENT = {"if": "money", "fact": "net_minor", "market": "GB", "op": ">=", "value": 1500}
 TWICE = {"if": "number", "fact": "orders", "op": ">=", "value": 2}
@@ -260,6 +262,54 @@ async def test_an_edited_tier_decides_again(town: Town) -> None:
     assert await town.inside(segment) == {anna}
 
 
+async def test_a_city_s_tier_wins_over_its_region_s(town: Town) -> None:
+    """London is 1; Croydon in it is made 4, Barking wherever it is 3 and then in London 2."""
+    segments = {n: await town.segment({"if": "tier", "any_of": [n]}) for n in (1, 2, 3, 4)}
+    cities = {city: await town.person() for city in ("", " Croydon", "BARKING ", "Ealing")}
+    for city, person in cities.items():
+        await town.buy(person, city=city)
+    await town.settle()
+
+    async def tiers() -> dict[str, int]:
+        found = {n: await town.inside(segment) for n, segment in segments.items()}
+        return {city: n for city, p in cities.items() for n, inside in found.items() if p in inside}
+
+    assert await tiers() == dict.fromkeys(cities, 1)
+    async with town.db.transaction(actor="test") as tx:
+        places = [Place("GB", "London", 4, "croydon "), Place("GB", "", 3, "Barking")]
+        assert await audience.set_tiers(tx, places) == 2, "nobody else is decided again"
+    await town.look_again()
+    assert await tiers() == {"": 1, " Croydon": 4, "BARKING ": 3, "Ealing": 1}
+    async with town.db.transaction(actor="test") as tx:
+        assert await audience.set_tiers(tx, [Place("GB", "London", 2, "Barking")]) == 1
+    await town.look_again()
+    assert (await tiers())["BARKING "] == 2
+    async with town.db.reading() as tx:
+        why = {
+            city: (await audience.explain(tx, segments[1].id, person)).parts[0].figure
+            for city, person in cities.items()
+        }
+        for (
+            n,
+            segment,
+        ) in segments.items():  # the statement that a rule is compiled to says the same
+            new = NewSegment(name={"en": "x"}, rule={"if": "tier", "any_of": [n]})
+            assert await matching(tx, new) == await town.inside(segment)
+    assert why == {
+        "": "1 · london", " Croydon": "4 · croydon",
+        "BARKING ": "2 · barking", "Ealing": "1 · london",
+    }  # fmt: skip
+
+
+async def test_the_city_leaves_with_the_person(town: Town) -> None:
+    anna = await town.person()
+    await town.buy(anna, city="Croydon")
+    await town.settle()
+    async with town.db.transaction(actor="test") as tx:
+        await privacy.forget(tx, [anna])
+        assert await tx.connection.fetchval('select max(city) from orders."order"') == ""
+
+
 async def test_a_guest_who_signs_in_takes_the_orders_along(town: Town) -> None:
     segment = await town.segment(TWICE)
     guest, anna = await town.person(), await town.person()
@@ -301,3 +351,45 @@ async def test_what_was_counted_goes_with_the_consent(town: Town) -> None:
     await town.look_again()
     assert await town.inside(segment) == set()
     assert (await town.rows("activity"))["activity"] == []
+
+
+async def test_a_large_segment_is_reckoned_by_a_job_and_says_when(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if more than two were many."""
+    people = [await town.person() for _ in range(4)]
+    for person in people:
+        await town.buy(person)
+    rule = {"if": "number", "fact": "orders", "op": ">=", "value": 1}
+    once = await town.segment(rule, holdout_basis_points=5000)
+    twice = await town.segment(TWICE)
+    await town.buy(people[0])
+    await town.settle()
+    async with town.db.reading() as tx:
+        live = {line.id: line for line in await audience.segments(tx)}
+        days = await audience.history(tx, once.id)
+        shared = {(o.a, o.b): o.both for o in await audience.overlap(tx, [once.id, twice.id])}
+    assert live[once.id].size == 4 and live[once.id].reckoned_at is None
+    monkeypatch.setattr(sizing, "LIVE", 2)
+    monkeypatch.setattr(queries, "LIVE", 2)
+    async with town.db.transaction(actor="clock") as tx:
+        assert await sizing.reckon(tx) == 1, "the other is small"
+        at = tx.now
+        assert await sizing.reckon(tx) == 0, "its figures are fresh"
+    async with town.db.reading() as tx:
+        kept = {line.id: line for line in await audience.segments(tx)}
+        assert [
+            (d.day, d.entered, d.left, d.size) for d in await audience.history(tx, once.id)
+        ] == [(d.day, d.entered, d.left, d.size) for d in days]
+        again = {(o.a, o.b): o.both for o in await audience.overlap(tx, [once.id, twice.id])}
+    assert kept[once.id].reckoned_at == at and kept[twice.id].reckoned_at is None
+    for name in ("size", "held", "entered", "left"):
+        assert getattr(kept[once.id], name) == getattr(live[once.id], name), name
+    assert again == shared
+    assert shared[tuple(sorted((once.id, twice.id)))] == 1
+    # It shrinks below what is large: counted live again.
+    monkeypatch.setattr(sizing, "LIVE", 10)
+    monkeypatch.setattr(queries, "LIVE", 10)
+    async with town.db.transaction(actor="clock") as tx:
+        await sizing.reckon(tx)
+        assert {line.reckoned_at for line in await audience.segments(tx)} == {None}

@@ -38,9 +38,11 @@ class Town:
             )
         return person_id
 
-    async def buy(self, person_id: uuid.UUID, number: int = 0, pieces: int = 1) -> uuid.UUID:
+    async def buy(
+        self, person_id: uuid.UUID, number: int = 0, pieces: int = 1, city: str = ""
+    ) -> uuid.UUID:
         bought = await self.shop.buying.buy(
-            self.shop.draft((number, pieces), person_id=person_id, region=" London ")
+            self.shop.draft((number, pieces), person_id=person_id, region=" London ", city=city)
         )
         return bought.order_id
 
@@ -102,6 +104,7 @@ async def write_orders(
     currency: str = "GBP",
     country: str = "GB",
     region: str = "",
+    city: str = "",
     channel: str = "web",
     variant_id: uuid.UUID | None = None,
 ) -> None:
@@ -112,9 +115,10 @@ async def write_orders(
             with o as (
               insert into orders."order" (cell, id, number, state, person_id, country, region,
                      market, currency, channel, delivery, goods_minor, delivery_minor, tax_minor,
-                     tax_included, total_minor, secured_minor, reasons, quote, placed_at)
+                     tax_included, total_minor, secured_minor, reasons, quote, placed_at,
+                     city)
               select $1, o.id, o.id::text, 'delivered', o.person_id, $5, $8, $6, $7, $9, 'standard',
-                     o.net, 0, 0, true, o.net, o.net, '[]', '', o.at
+                     o.net, 0, 0, true, o.net, o.net, '[]', '', o.at, $12
                 from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $10::bigint[])
                      as o(id, person_id, at, net) returning id, total_minor)
             insert into orders.line (cell, order_id, line, offer_id, seller_id, variant_id, sku,
@@ -135,6 +139,7 @@ async def write_orders(
             channel,
             [r[2] for r in rows],
             variant_id,
+            city,
         )
 
 

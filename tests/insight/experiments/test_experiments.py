@@ -475,6 +475,55 @@ async def test_a_cluster_goes_one_way(db: Database, clock: SetClock) -> None:
     assert await broken(db) == []
 
 
+async def test_who_stands_between_the_ways_is_not_counted(db: Database, clock: SetClock) -> None:
+    """Sixteen pairs in a chain, cut into pairs: an inner person is tied to one other group."""
+    ids = people(32)
+    async with db.transaction() as tx:
+        await experiments.save_experiment(tx, "gift", plan(unit="cluster"))
+        chain = [(ids[i], ids[i + 1]) for i in range(31)]
+        assert await experiments.save_clusters(tx, "gift", chain, most=2) > 12
+        await experiments.start(tx, "gift", "a chain of friends")
+        members = dict(await tx.connection.fetch(
+            "select subject_id, cluster_id from experiments.member"))  # fmt: skip
+        assert await tx.value("select sum(ties) from experiments.member") == 62
+    clock.travel(hours=1)
+    found = await exposed(db, "gift", ids)
+    for i in range(0, 32, 3):
+        await order(db, ids[i], clock.now() + dt.timedelta(hours=1), 600)
+    clock.travel(days=1)
+    expected: dict[str, list[float]] = {"control": [0.0, 0.0, 0], "gift": [0.0, 0.0, 0]}
+    for i, one in enumerate(ids):
+        friends = [ids[j] for j in (i - 1, i + 1) if 0 <= j < 32]
+        others = {members[f] for f in friends} - {members[one]}
+        way = found[one].variation or ""
+        if all(found[f].variation == way for f in friends):
+            weight = 2.0 ** len(others)
+            expected[way][0] += weight * (i % 3 == 0)
+            expected[way][1] += weight
+            expected[way][2] += 1
+    async with db.transaction() as tx:
+        known = await experiments.metrics(tx)
+        phase = await experiments.phase(tx, await experiments.experiment(tx, "gift"))
+        sums = await experiments.moments(tx, phase, known["orders"])
+        seen = await experiments.refresh(tx, await experiments.experiment(tx, "gift"), phase)
+    for way, (y, d, _) in expected.items():
+        assert (sums[way].y, sums[way].d) == (y, d), way
+        assert sums[way].leverage is not None
+    assert seen.leak is not None and seen.leak.units == 32
+    assert seen.leak.apart == sum(n for _, _, n in expected.values()) < 32
+    assert seen.leak.ties == 62 and 0 < seen.leak.cut < 62 and seen.leak.wide == 0
+    # Whoever is erased leaves the figures and their ties, as nobody's.
+    async with db.transaction() as tx:
+        await experiments.forget_people(tx, ids[:4])
+        again = await experiments.moments(tx, phase, known["orders"])
+        left = await tx.value(
+            "select count(*) from experiments.tie where subject_id = any($1::uuid[])", ids[:4]
+        )
+    assert left == 0
+    for way in expected:
+        assert (again[way].y, again[way].d) == (sums[way].y, sums[way].d), way
+
+
 async def test_a_mismatch_blocks_the_decision(db: Database, clock: SetClock) -> None:
     await started(db)
     clock.travel(hours=1)

@@ -68,7 +68,7 @@ class Receiver:
 @pytest.fixture
 async def receiver(db: Database) -> AsyncIterator[Receiver]:
     """A receiver on this machine, which this test's house may call."""
-    db.given[Outbound] = Outbound(allow_loopback=True, seconds=1.0)
+    db.given[Outbound] = Outbound(allow_loopback=True, seconds=60)
     found = Receiver()
     server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]

@@ -19,10 +19,13 @@ import asyncio, sys
 from pinwheel.kernel import db as database
 from pinwheel.trade import imports
 
+def told(counts):
+    print(counts.records, flush=True)
+    sys.stdin.readline()  # it runs ahead only as far as it is let
+
 async def main():
     db = await database.connect(sys.argv[1])
-    await imports.run(db, "shopify-csv", sys.argv[2], chunk=int(sys.argv[3]),
-                      progress=lambda counts: print(counts.records, flush=True))
+    await imports.run(db, "shopify-csv", sys.argv[2], chunk=int(sys.argv[3]), progress=told)
     await db.close()
 
 asyncio.run(main())
@@ -211,16 +214,20 @@ async def test_killed_half_way_and_run_again_ends_the_same(
     for records in (40, 120):
         child = subprocess.Popen(
             [sys.executable, str(script), url, str(path), "20"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        assert child.stdout is not None
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write("\n" * 4)
         for line in child.stdout:
+            child.stdin.write("\n")
+            child.stdin.flush()
             if int(line) >= records:
                 break
         child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.communicate()
     half = await stock(db)
     assert 120 <= half["products"] < 400
     done = await imports.run(db, "shopify-csv", path, chunk=20)

@@ -214,7 +214,8 @@ async def test_declined_and_abandoned_taps_leave_no_drift(
 ) -> None:
     shop = await open_shop(db, [1000], [{"MAIN": 60}])
     db.given[orders.Buying] = shop.buying
-    async with db.transaction() as tx:  # an order that joins a parcel costs less than its button said
+    # An order that joins a parcel would cost less than its button said.
+    async with db.transaction() as tx:
         await orders.set_one_click_terms(tx, "GB", orders.Terms(join_seconds=0))
     methods = ("tok_declined", "tok_challenge", "tok_ok", "tok_timeout_declined")
     buyers = [await person(db, f"p{n}@example.org", methods[n % 4]) for n in range(12)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pinwheel.ground import identity
 from pinwheel.kernel.clock import SetClock
-from pinwheel.kernel.db import Database
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import KeyReused, Refusal
 from pinwheel.kernel.jobs import Worker
 from pinwheel.trade import inventory, orders, payments, pricing
@@ -99,6 +100,43 @@ async def test_two_houses_race_for_the_same_units(db: Database) -> None:
     )
     assert sum(isinstance(a, orders.Bought) for a in answers) == 30
     assert all(isinstance(a, orders.Bought | inventory.OutOfStock) for a in answers)
+    assert not await shop.broken()
+
+
+class Meanwhile:
+    """A stage at the end of the row: somebody else buys between what a house saw and what it
+    takes."""
+
+    def __init__(self, shop: Shop, pieces: int) -> None:
+        self.shop, self.pieces = shop, pieces
+
+    async def load(self, tx: Tx, drafts: Sequence[orders.Draft], placing: bool) -> None:
+        if placing and self.pieces:
+            quantity, self.pieces = self.pieces, 0
+            await self.shop.buying.buy(self.shop.draft((0, quantity)))
+
+    def decide(self, loaded: None, draft: orders.Draft) -> None: ...
+
+    async def record(self, tx: Tx, loaded: None, drafts: Sequence[orders.Draft]) -> None: ...
+
+
+@pytest.mark.parametrize(("pieces", "is_served"), [(3, True), (5, True), (6, False)])
+async def test_what_was_bought_meanwhile_is_sourced_elsewhere_or_refused(
+    db: Database, pieces: int, is_served: bool
+) -> None:
+    shop = await open_shop(db, [500], [{"MAIN": 3, "EAST": 4}])
+    house = orders.Buying(db, orders.Checkout())
+    house.checkout.stages = (*house.checkout.stages, Meanwhile(shop, pieces))
+    try:
+        bought = await house.buy(shop.draft((0, 2)))
+    except inventory.OutOfStock:
+        assert not is_served
+        assert await shop.stock(0) == (7, pieces)
+    else:
+        assert is_served
+        assert await shop.stock(0) == (7, pieces + 2)
+        async with db.transaction() as tx:
+            assert await orders.ship(tx, bought.order_id)
     assert not await shop.broken()
 
 

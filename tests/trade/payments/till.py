@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import world
 from pinwheel.ground import ledger
 from pinwheel.kernel import audit
 from pinwheel.kernel.clock import new_id
@@ -85,11 +86,7 @@ class Till:
         async with self.db.transaction() as tx:
             one = await first(tx)
             other = asyncio.create_task(self.db.attempt(second))
-            while not other.done() and not await self.db.pool.fetchval(
-                "select count(*) from pg_stat_activity"
-                " where datname = current_database() and wait_event_type = 'Lock'"
-            ):
-                pass
+            await world.waits_or_ends(self.db.pool, other)
         return one, await other
 
     async def healthy(self) -> None:

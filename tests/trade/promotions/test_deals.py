@@ -167,13 +167,7 @@ async def test_a_piece_comes_back_while_somebody_is_just_coming_to_wait(shop: Sh
     async with shop.db.transaction() as coming:
         await promotions.wait(coming, deal.id, person(2))
         giving = asyncio.create_task(give_back())
-        waits = 0
-        while not giving.done() and not waits:  # until it waits for the lock, or needs none
-            async with shop.db.reading() as tx:
-                waits = await tx.value(
-                    "select count(*) from pg_stat_activity"
-                    " where datname = current_database() and wait_event_type = 'Lock'"
-                )
+        await world.waits_or_ends(shop.db.pool, giving)
     await giving
     assert (await place(shop, deal.id, person(2))).state == "called"
     assert not await shop.broken()

@@ -91,7 +91,7 @@ def rules(draw: st.DrawFn) -> list[reference.Rule]:
 carts = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2_500)), min_size=1, max_size=LINES)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(cart=carts, wanted=rules(), claimed=st.sets(st.integers(0, LINES - 1), max_size=1))
 def test_the_same_to_the_cent_as_trying_everything(
     cart: list[tuple[int, int]], wanted: list[reference.Rule], claimed: set[int]
@@ -107,7 +107,7 @@ def test_the_same_to_the_cent_as_trying_everything(
     assert all(amount >= 0 for amount in left)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_more_lines_never_take_less_off(data: st.DataObject) -> None:
     """What the bound of the search stands on."""
@@ -121,7 +121,7 @@ def test_more_lines_never_take_less_off(data: st.DataObject) -> None:
         assert sum(kinds.takes_off(rule.terms, fewer, rule.most_pieces)) <= all_of
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     cart=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 2_500)), min_size=2, max_size=LINES),
     kind=st.one_of(groups_of(), groups_of(), tiers(), bundles()),

@@ -215,6 +215,22 @@ async def add_deal(call: Call, db: Database, event_id: UUID, data: DealForm) -> 
     return await attempt(call, db, verb, f"/console/bigdays/{event_id}", call.say("Saved."))
 
 
+class PiecesForm(msgspec.Struct):
+    pieces: Annotated[int, Meta(ge=1, le=10**6)]
+
+
+@post("/console/bigdays/{event_id:uuid}/deals/{promotion_id:uuid}/pieces", scope=SCOPE)
+async def change_pieces(
+    call: Call, db: Database, event_id: UUID, promotion_id: UUID, data: PiecesForm
+) -> See[Any]:
+    """Another quantity of a deal, while the event is a draft."""
+
+    async def verb(tx: Tx) -> None:
+        await bigdays.set_pieces(tx, event_id, promotion_id, data.pieces)
+
+    return await attempt(call, db, verb, f"/console/bigdays/{event_id}", call.say("Saved."))
+
+
 class ReasonForm(msgspec.Struct):
     why: Annotated[str, Meta(max_length=300)] = ""
 

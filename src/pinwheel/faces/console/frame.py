@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -32,6 +33,7 @@ SCOPES: Mapping[str, str] = {
     "teams": "teams:read",
     "bargains": "teams:read",
     "invites": "teams:read",
+    "promoters": "teams:read",
     "trust": "trust",
     "newcomers": "newcomers",
     "promotions": "promotions",
@@ -45,6 +47,7 @@ SCOPES: Mapping[str, str] = {
     "tills": "till",
     "budgets": "budgets",
     "price-rules": "prices",
+    "repricing": "prices",
     "subsidy": "subsidy",
     "ledger": "books",
     "tracking": "tracking:read",
@@ -106,7 +109,8 @@ async def shown(
     """
     if not call.wants_page:
         return Answer(data, status=status)
-    said = said_before(call)
+    said, zone = said_before(call), call.app.state["edge"].settings.time_zone
+    away = f"{tx.now.astimezone(ZoneInfo(zone)):%z}"
     context: dict[str, Any] = {
         "title": title,
         "section": section,
@@ -117,6 +121,8 @@ async def shown(
         "error": said.text if said is not None and said.tone == "bad" else None,
         "fresh_id": tx.new_id(),
         "now": tx.now,
+        "zone": zone,
+        "offset": f"{away[:3]}:{away[3:]}",
         **more,
     }
     cookies = (Cookie(FLASH, None),) if said is not None else ()

@@ -3,13 +3,16 @@ beside it too."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 
 from pinwheel.growth.measurement import Curve, Interval
+from pinwheel.insight.experiments import Effect
 
 WIDE, HIGH, TOP = 640.0, 200.0, 12.0
+NAMES_MOST = 5
 
 
 class Dot(msgspec.Struct, frozen=True):
@@ -23,6 +26,14 @@ class Dot(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class Tick(msgspec.Struct, frozen=True):
+    """A level that is named at the side."""
+
+    at: float
+    value: float
+    text: str
+
+
 class Plot(msgspec.Struct, frozen=True):
     """``line`` is a path through the points, ``other`` a second one; ``mark``: the height of a
     level that is drawn across; ``most``: the figure at the top."""
@@ -32,6 +43,25 @@ class Plot(msgspec.Struct, frozen=True):
     other: str
     mark: float | None
     most: float
+
+    @property
+    def ticks(self) -> list[Tick]:
+        """Nothing and up to four round figures above it."""
+        step = round_step(self.most / 4)
+        values = [n * step for n in range(int(self.most / step) + 1)] if self.dots else []
+        return [Tick(round(HIGH - (HIGH - TOP) * v / self.most, 1), v, f"{v:g}") for v in values]
+
+    @property
+    def named(self) -> list[Dot]:
+        """As many names below the dots as can be read beside each other, the last one always."""
+        apart = max(1, -(-len(self.dots) // NAMES_MOST))
+        return self.dots[::-1][::apart][::-1]
+
+
+def round_step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is not less; a figure is more than 0."""
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(power * n for n in (1, 2, 5, 10) if power * n >= least * (1 - 1e-9))
 
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:
@@ -124,3 +154,34 @@ def span(found: Interval | None, mark: float, reach: float | None = None) -> Spa
         return round(min(100.0, 100 * max(0.0, value) / most), 1)
 
     return Span(at(found.low), at(found.point), at(high), at(mark))
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """An interval beside a zero that all of them share, on a line from 0 to 100."""
+
+    low: float
+    point: float
+    high: float
+    zero: float
+    tells: bool
+
+
+def forest(effects: Sequence[Effect]) -> list[Reach | None]:
+    """Effects under each other on one scale; None for one that says nothing. ``tells``: zero lies
+    outside of its interval."""
+    known = [e for e in effects if e.low is not None and e.high is not None]
+    if not known:
+        return [None for _ in effects]
+    least = min(0.0, *(e.low for e in known if e.low is not None))
+    most = max(0.0, *(e.high for e in known if e.high is not None))
+    width = (most - least) or 1.0
+
+    def at(value: float) -> float:
+        return round(100 * (value - least) / width, 1)
+
+    return [
+        None
+        if e.point is None or e.low is None or e.high is None
+        else Reach(at(e.low), at(e.point), at(e.high), at(0.0), e.low > 0 or e.high < 0)
+        for e in effects
+    ]

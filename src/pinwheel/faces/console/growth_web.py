@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from pinwheel.faces.console import growth_charts as charts
 from pinwheel.faces.console.frame import attempt, shown
-from pinwheel.growth import measurement
+from pinwheel.faces.console.growth_anyway import Anyway, anyway_of
+from pinwheel.growth import journeys, measurement
 from pinwheel.growth.measurement import (
     Acquisition,
     Board,
@@ -40,19 +41,26 @@ def _currency(call: Call, asked: str) -> str:
     return asked or str(call.app.state["edge"].settings.currency)
 
 
+class BoardSight(msgspec.Struct, frozen=True):
+    board: Board
+    anyway: list[Anyway]
+
+
 @get(PATH, scope=SCOPE)
 async def board_page(
     call: Call, tx: Tx, currency: Currency | None = None, ended: bool = False
-) -> Answer[Board]:
-    """Every campaign that runs: what it burns, brings and costs at the margin. Warnings first."""
+) -> Answer[BoardSight]:
+    """Every campaign that runs: what it burns, brings and costs at the margin, warnings first; and
+    what its holdouts say would have happened anyway."""
     chosen = _currency(call, currency or "")
     found = await measurement.board(tx, chosen, running_only=not ended)
+    anyway = await anyway_of(tx, chosen)
     today = tx.now.date() + dt.timedelta(days=1)
     whole = await measurement.acquisition(tx, today - dt.timedelta(days=DAYS), today, chosen)
     return await shown(
         call,
         tx,
-        found,
+        BoardSight(found, anyway),
         "growth",
         call.say("Campaign board"),
         "growth",
@@ -62,6 +70,8 @@ async def board_page(
         benchmark=measurement.BENCHMARK_CENTS,
         spans={x.campaign.id: charts.span(x.k, 1.0) for x in found.lines},
         curves={x.campaign.id: charts.marginal(x.retained_curve) for x in found.lines},
+        forest=charts.forest([x.effect.incremental_minor for x in anyway]),
+        entry_days=journeys.ENTRY_DAYS,
     )
 
 
@@ -216,6 +226,20 @@ async def plan_trial(call: Call, db: Database, data: TrialForm) -> See[Any]:
     return await attempt(
         call, db, verb, f"{PATH}/acquisition#measured", call.say("Planned. Keep to it.")
     )
+
+
+class StopForm(msgspec.Struct, frozen=True):
+    why: Annotated[str, Meta(min_length=3, max_length=500)]
+
+
+@post(PATH + "/trials/{trial_id:uuid}/stop", scope=SCOPE)
+async def stop_trial(call: Call, db: Database, trial_id: UUID, data: StopForm) -> See[Any]:
+    """End a trial before its last day."""
+
+    async def verb(tx: Tx) -> None:
+        await measurement.stop_trial(tx, trial_id, data.why)
+
+    return await attempt(call, db, verb, f"{PATH}/acquisition#measured", call.say("Stopped."))
 
 
 class RocketSight(msgspec.Struct, frozen=True):

@@ -1,24 +1,24 @@
-"""Price rules with their trial on the past, floors, competitors, and the loss by SKU."""
+"""Price rules with their trial on the past, floors, and the result of each SKU."""
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from pinwheel.faces.console.frame import attempt, names_of, refused, shown
+from pinwheel.faces.console.frame import attempt, names_of, refused, shown, with_query
 from pinwheel.faces.console.money import minor_of
+from pinwheel.kernel import listing
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
+from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.trade import budgets, orders, pricing
 from pinwheel.trade.orders import SkuResult
-from pinwheel.trade.pricing import Proposal, Rule, RuleVersion, Simulated, Terms
+from pinwheel.trade.pricing import Rule, RuleVersion, Simulated, Terms
 
 SCOPE = "prices"
 PATH = "/console/price-rules"
@@ -30,10 +30,10 @@ Currency = Annotated[str, Meta(pattern="^([A-Z]{3})?$")]
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The rules, what prices would follow competitors to, and what sold at a loss."""
+    """The rules, how many proposals wait, and what sold at the greatest loss."""
 
     rules: list[Rule]
-    proposals: list[Proposal]
+    proposals: int
     losses: list[SkuResult]
 
 
@@ -41,14 +41,13 @@ class Rules(msgspec.Struct, frozen=True):
 async def rules_page(
     call: Call, tx: Tx, currency: Currency = "", days: Annotated[int, Meta(ge=1, le=365)] = 30
 ) -> Answer[Rules]:
-    """Price rules, proposals that wait, and the loss by SKU."""
+    """Price rules, and the greatest losses by SKU."""
     chosen = currency or call.app.state["edge"].settings.currency
     found = Rules(
         await pricing.rules(tx),
-        await pricing.proposals(tx, waiting_only=True, most=50),
-        await orders.results_by_sku(tx, chosen, days=days, losses_only=True, most=50),
+        sum(f.waiting for f in await pricing.followings(tx)),
+        await orders.results_by_sku(tx, chosen, days=days, losses_only=True, most=10),
     )
-    named = await orders.articles(tx, offer_ids=[p.offer_id for p in found.proposals])
     return await shown(
         call,
         tx,
@@ -60,8 +59,51 @@ async def rules_page(
         currency=chosen,
         days=days,
         currencies=sorted({m.currency for m in (await pricing.markets(tx)).values() if m.active}),
-        articles={a.offer_id: a for a in named},
         loss_budgets=await budgets.budgets(tx, purpose="loss", open_only=True),
+    )
+
+
+class Results(msgspec.Struct, frozen=True):
+    currency: str
+    days: int
+    lines: Page[SkuResult]
+
+
+@get(PATH + "/results", scope=SCOPE)
+async def results_page(
+    call: Call,
+    tx: Tx,
+    currency: Currency = "",
+    days: Annotated[int, Meta(ge=1, le=365)] = 30,
+    losses_only: bool = False,
+    after: str | None = None,
+) -> Answer[Results]:
+    """What each SKU brought against its cost, the greatest loss first."""
+    chosen = currency or call.app.state["edge"].settings.currency
+    before = listing.after(after, int, str, UUID)
+    rows = await orders.results_by_sku(
+        tx,
+        chosen,
+        days=days,
+        losses_only=losses_only,
+        most=51,
+        after=before,
+    )
+    lines = listing.page(rows, 50, lambda r: (r.net_minor - r.cost_minor, r.sku, r.offer_id))
+    query = {"currency": currency, "days": days, "losses_only": losses_only}
+    here = f"{PATH}/results"
+    return await shown(
+        call,
+        tx,
+        Results(chosen, days, lines),
+        "price_results",
+        call.say("Result by SKU"),
+        "price-rules",
+        currencies=sorted({m.currency for m in (await pricing.markets(tx)).values() if m.active}),
+        losses_only=losses_only,
+        most=max((abs(r.net_minor - r.cost_minor) for r in lines.items), default=0),
+        next_path=with_query(here, **query, after=lines.next) if lines.next else None,
+        first_path=with_query(here, **query) if after else None,
     )
 
 
@@ -253,58 +295,3 @@ async def set_guard(call: Call, db: Database, data: GuardForm) -> See[Any]:
             else call.say("Saved.")
         ),
     )
-
-
-class SeenForm(msgspec.Struct):
-    currency: Annotated[str, Meta(max_length=3)]
-    rows: Long
-
-
-@post(PATH + "/competitors", scope=SCOPE)
-async def import_seen(call: Call, db: Database, data: SeenForm) -> See[Any]:
-    """What competitors ask, one line each: SKU, competitor, price, link."""
-
-    async def verb(tx: Tx) -> int:
-        lines = [row for row in csv.reader(io.StringIO(data.rows)) if any(c.strip() for c in row)]
-        if any(len(row) < 3 for row in lines):
-            raise Invalid("rows", "SKU, competitor, price, link", "格式：SKU,竞品,价格,链接")
-        found = {
-            a.sku: a.offer_id
-            for a in await orders.articles(tx, skus=[row[0].strip() for row in lines])
-        }
-        missing = [row[0] for row in lines if row[0].strip() not in found]
-        if missing:
-            raise Invalid("rows", f"not sold here: {missing[0]}", f"未找到商品：{missing[0]}")
-        seen = [
-            pricing.SeenPrice(
-                offer_id=found[row[0].strip()],
-                competitor=row[1].strip()[:120] or "?",
-                currency=data.currency,
-                price_minor=minor_of(row[2], data.currency, "price"),
-                url=row[3].strip()[:2000] if len(row) > 3 else "",
-            )
-            for row in lines
-        ]
-        return await pricing.import_seen_prices(tx, seen, "csv")
-
-    return await attempt(call, db, verb, PATH, call.say("Kept."))
-
-
-class ProposalForm(msgspec.Struct):
-    reason: Text
-    proposal: list[UUID] = []
-    agree: bool = False
-
-
-@post(PATH + "/proposals", scope=SCOPE)
-async def decide(call: Call, db: Database, data: ProposalForm) -> See[Any]:
-    """Publish what was proposed, or refuse it."""
-
-    async def verb(tx: Tx) -> None:
-        refused(
-            await pricing.decide_proposals(
-                tx, data.proposal[:200], agree=data.agree, reason=data.reason
-            )
-        )
-
-    return await attempt(call, db, verb, PATH, call.say("Decided."))

@@ -103,7 +103,7 @@ async def ways_to_pay(call: Call, tx: Tx) -> Answer[dict[str, Any]]:
     )
 
 
-@post("/account/payment/{method_id:uuid}/default")
+@post("/account/payment/{method_id:uuid}/default", again="/account/payment")
 async def prefer(call: Call, tx: Tx, method_id: uuid.UUID) -> See[None]:
     """Pay with it unless said otherwise."""
     if not await payments.set_default_method(tx, call.caller.person(), method_id):
@@ -111,7 +111,7 @@ async def prefer(call: Call, tx: Tx, method_id: uuid.UUID) -> See[None]:
     return See("/account/payment")
 
 
-@post("/account/payment/{method_id:uuid}/remove")
+@post("/account/payment/{method_id:uuid}/remove", again="/account/payment")
 async def forget(call: Call, tx: Tx, method_id: uuid.UUID) -> See[None]:
     """Forget a way of paying."""
     await payments.remove_method(tx, call.caller.person(), method_id)
@@ -122,7 +122,7 @@ class OneClickChoice(msgspec.Struct):
     is_on: bool = False
 
 
-@post("/account/one-click")
+@post("/account/one-click", again="/account/payment")
 async def switch_one_click(call: Call, tx: Tx, data: OneClickChoice) -> See[None]:
     """Switch one-click ordering on or off for oneself."""
     frame = await frame_of(call.db)

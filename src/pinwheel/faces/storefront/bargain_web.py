@@ -10,6 +10,7 @@ import segno
 
 from pinwheel.faces.storefront import team_queries
 from pinwheel.faces.storefront.basket_web import sums
+from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
 from pinwheel.faces.storefront.frame import frame_of, market_of, said
@@ -60,6 +61,7 @@ async def bargains_page(call: Call, db: Database) -> Answer[dict[str, Any]]:
                     "helps": c.helps,
                     "hours": round(c.window_seconds / 3600),
                     "currency": c.currency,
+                    "stock": c.stock,
                 }
                 for c in running
                 if c.offer_id in seen
@@ -85,7 +87,7 @@ class StartForm(msgspec.Struct):
     initials: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
-@post("/bargains", limits=(("bargain-start", Limit(10, 10)),))
+@post("/bargains", again="/bargains", limits=(("bargain-start", Limit(10, 10)),))
 async def start(call: Call, tx: Tx, data: StartForm) -> See[Any]:
     """One's own bargain; its plan of cuts is drawn and committed now."""
     device, cookies = device_of(call)
@@ -119,6 +121,12 @@ async def _sight(call: Call, db: Database, token: str) -> dict[str, Any]:
         "qr": segno.make(link, error="m").svg_data_uri(scale=4, border=2),
         "plan": f"{sight.id}|{sight.nonce}|{','.join(map(str, sight.cuts))}" if sight.cuts else "",
         "title": call.say("Bargain: %(name)s") % {"name": said(sight.name, call.language)},
+        "og": {
+            "title": call.say("Bargain: %(name)s") % {"name": said(sight.name, call.language)},
+            "description": call.say("Help cut the price"),
+            "url": link,
+            "image": og_image(call, "bargain", sight.token),
+        },
         "robots": "noindex",
     }
 
@@ -127,7 +135,11 @@ class HelpForm(msgspec.Struct):
     initials: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
-@post("/bargain/{token:str}/help", limits=(("bargain-help", Limit(20, 10)),))
+@post(
+    "/bargain/{token:str}/help",
+    again="/bargain/{token:str}",
+    limits=(("bargain-help", Limit(20, 10)),),
+)
 async def give_help(
     call: Call, db: Database, token: str, data: HelpForm
 ) -> Answer[dict[str, Any]] | See[Any]:
@@ -172,7 +184,11 @@ async def quote_again(
     return Answer(await _checkout(call, db, token, data), page=CHECKOUT, part=SUM)
 
 
-@post("/bargain/{token:str}/buy", limits=(("checkout", Limit(30, 10)),))
+@post(
+    "/bargain/{token:str}/buy",
+    again="/bargain/{token:str}/buy",
+    limits=(("checkout", Limit(30, 10)),),
+)
 async def buy(
     call: Call, db: Database, token: str, data: CheckoutForm
 ) -> Answer[dict[str, Any]] | See[orders.Bought]:

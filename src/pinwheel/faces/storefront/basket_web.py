@@ -75,17 +75,14 @@ def shown_cart(
     for line in sight.lines:
         picture = seen.get(line.variant_id) if line.variant_id else None
         notes = [n.zh if call.language == "zh-CN" else n.en for n in line.notes]
-        price = line.price_minor if line.price_minor is not None else line.seen_price_minor
         lines.append(
             {
                 **line_of(frame, picture, line.title, call.language),
+                **_costs(line, quote),
                 "id": line.offer_id,
                 "quantity": line.quantity,
                 "buyable": line.buyable,
                 "max_units": max(line.quantity, 99),
-                "price_minor": price or 0,
-                "was_minor": None,
-                "total_minor": (price or 0) * line.buyable,
                 "notes": notes,
                 "note": {"text": " ".join(notes), "tone": "warn"} if notes else None,
             }
@@ -95,6 +92,26 @@ def shown_cart(
         "currency": currency,
         "orderable": quote is not None,
         **sums(call, quote, currency),
+    }
+
+
+def _costs(line: orders.CartLine, quote: orders.Quote | None) -> dict[str, Any]:
+    """A piece and the line as the quote has them. What comes off the line is in its total; where
+    that is no whole figure a piece, the piece's price is the one before it."""
+    plain = line.price_minor if line.price_minor is not None else line.seen_price_minor or 0
+    mine = [li for li in quote.lines if li.offer_id == line.offer_id] if quote else []
+    pieces = sum(li.quantity for li in mine)
+    if not pieces:
+        return {"price_minor": plain, "was_minor": None,
+                "total_minor": plain * line.buyable, "gross_minor": None}  # fmt: skip
+    gross = sum(li.goods_minor for li in mine)
+    total = gross - sum(li.discount_minor for li in mine)
+    each = mine[0].unit_price_minor if total % pieces else total // pieces
+    return {
+        "price_minor": each,
+        "was_minor": plain if plain > each else None,
+        "total_minor": total,
+        "gross_minor": gross if gross > total else None,
     }
 
 
@@ -174,7 +191,7 @@ class CouponForm(msgspec.Struct):
     back: Annotated[str, msgspec.Meta(max_length=20)] = "/cart"
 
 
-@post("/cart/coupons", limits=(("coupon", Limit(30, 10)),))
+@post("/cart/coupons", again="/cart", limits=(("coupon", Limit(30, 10)),))
 async def enter_coupon(
     call: Call, db: Database, data: CouponForm
 ) -> Answer[dict[str, Any]] | See[None]:
@@ -213,7 +230,7 @@ async def _enter(call: Call, db: Database, person_id: UUID, code: str) -> None:
         raise
 
 
-@post("/cart/coupons/remove")
+@post("/cart/coupons/remove", again="/cart")
 async def remove_coupon(call: Call, tx: Tx, data: CouponForm) -> See[None]:
     """Leave a coupon out."""
     if call.caller.person_id is not None:
@@ -224,7 +241,7 @@ async def remove_coupon(call: Call, tx: Tx, data: CouponForm) -> See[None]:
     return See("/checkout" if data.back == "/checkout" else "/cart")
 
 
-@post("/cart/lines")
+@post("/cart/lines", again="/cart")
 async def put_in(call: Call, tx: Tx, data: PutIn) -> Answer[dict[str, Any]] | See[None]:
     """Put an offer into the cart."""
     frame = await frame_of(call.db)
@@ -239,7 +256,7 @@ async def put_in(call: Call, tx: Tx, data: PutIn) -> Answer[dict[str, Any]] | Se
     return See("/cart")
 
 
-@post("/cart/lines/{offer_id:uuid}")
+@post("/cart/lines/{offer_id:uuid}", again="/cart")
 async def have(call: Call, tx: Tx, offer_id: UUID, data: HaveUnits) -> See[None]:
     """Have so many of it; none takes it out."""
     person_id = await identity.guest_of(tx, call.caller, call.token)
@@ -247,7 +264,7 @@ async def have(call: Call, tx: Tx, offer_id: UUID, data: HaveUnits) -> See[None]
     return See("/cart")
 
 
-@post("/cart/lines/{offer_id:uuid}/remove")
+@post("/cart/lines/{offer_id:uuid}/remove", again="/cart")
 async def take_out(call: Call, tx: Tx, offer_id: UUID) -> See[None]:
     """Take it out."""
     if call.caller.person_id is not None:

@@ -48,7 +48,11 @@ async def quote_balance(
     return Answer(await _page(call, db, deposit_id, data), page=PAGE, part=SUM)
 
 
-@post("/days/balance/{deposit_id:uuid}", limits=(("checkout", Limit(30, 10)),))
+@post(
+    "/days/balance/{deposit_id:uuid}",
+    again="/days/balance/{deposit_id:uuid}",
+    limits=(("checkout", Limit(30, 10)),),
+)
 async def pay_balance(
     call: Call, db: Database, deposit_id: UUID, data: CheckoutForm
 ) -> Answer[dict[str, Any]] | See[orders.Bought]:

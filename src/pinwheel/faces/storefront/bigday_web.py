@@ -136,7 +136,7 @@ def _deal(
         "was_minor": goods.price_minor,
         "pieces": deal.pieces,
         "sold": found.sold if found else 0,
-        "left": min(found.left, goods.free) if found else 0,
+        "left": found.left if found else 0,
         "waiting": found.waiting if found else 0,
         "phase": found.promotion.phase(tx.now) if found else "over",
         "deposit_minor": deal.deposit_minor,
@@ -151,7 +151,11 @@ def _deal(
     }
 
 
-@post("/days/{event_id:uuid}/remind", limits=(("remind", Limit(20, 10)),))
+@post(
+    "/days/{event_id:uuid}/remind",
+    again="/days/{event_id:uuid}",
+    limits=(("remind", Limit(20, 10)),),
+)
 async def remind(call: Call, tx: Tx, event_id: UUID) -> See[None]:
     """Be told when it begins."""
     await bigdays.remind(tx, event_id, await _member(call))
@@ -202,7 +206,9 @@ async def see_queue(call: Call, db: Database, event_id: UUID) -> Answer[dict[str
     )
 
 
-@post("/days/{event_id:uuid}/queue", limits=(("queue", Limit(20, 3)),))
+@post(
+    "/days/{event_id:uuid}/queue", again="/days/{event_id:uuid}", limits=(("queue", Limit(20, 3)),)
+)
 async def join_queue(call: Call, db: Database, event_id: UUID) -> See[bigdays.Ticket]:
     """Take a place; who has one keeps it."""
     ticket = await bigdays.room_of(db).arrive(event_id, await _member(call))
@@ -214,7 +220,7 @@ def _kept(token: str | None) -> Cookie:
     return Cookie(TICKET, token, 86_400) if token else Cookie(TICKET, None)
 
 
-@post("/days/{event_id:uuid}/queue/leave")
+@post("/days/{event_id:uuid}/queue/leave", again="/days/{event_id:uuid}")
 async def leave_queue(call: Call, tx: Tx, event_id: UUID) -> See[None]:
     if call.caller.person_id is not None:
         await bigdays.leave(tx, event_id, call.caller.person_id)
@@ -236,7 +242,11 @@ async def see_deposit(
     return Answer(await _deposit_page(call, db, event_id, promotion_id), page=DEPOSIT)
 
 
-@post("/days/{event_id:uuid}/deposit/{promotion_id:uuid}", limits=(("deposit", Limit(20, 30)),))
+@post(
+    "/days/{event_id:uuid}/deposit/{promotion_id:uuid}",
+    again="/days/{event_id:uuid}/deposit/{promotion_id:uuid}",
+    limits=(("deposit", Limit(20, 30)),),
+)
 async def pay_deposit(
     call: Call, db: Database, event_id: UUID, promotion_id: UUID, data: PayForm
 ) -> Answer[dict[str, Any]] | See[bigdays.Kept]:
@@ -310,7 +320,7 @@ async def _deposit_page(
     }
 
 
-@post("/days/{event_id:uuid}/deposit/{deposit_id:uuid}/cancel")
+@post("/days/{event_id:uuid}/deposit/{deposit_id:uuid}/cancel", again="/days/{event_id:uuid}")
 async def cancel_deposit(call: Call, tx: Tx, event_id: UUID, deposit_id: UUID) -> See[None]:
     """Take it back, while the terms allow."""
     await bigdays.cancel(tx, deposit_id, await _member(call))

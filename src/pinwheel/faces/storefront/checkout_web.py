@@ -45,7 +45,7 @@ async def quote_again(call: Call, db: Database, data: CheckoutForm) -> Answer[di
     return Answer(await _page(call, db, data), page=PAGE, part=SUM)
 
 
-@post("/checkout", limits=(("checkout", Limit(30, 10)),))
+@post("/checkout", again="/checkout", limits=(("checkout", Limit(30, 10)),))
 async def place(
     call: Call, db: Database, data: CheckoutForm
 ) -> Answer[dict[str, Any]] | See[orders.Bought]:

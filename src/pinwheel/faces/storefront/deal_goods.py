@@ -12,7 +12,7 @@ from pinwheel.kernel.db import Tx
 
 
 class DealGoods(msgspec.Struct, frozen=True):
-    """An offer's product and its ordinary price in one currency; ``free`` pieces in stock."""
+    """An offer's product and its ordinary price in one currency."""
 
     offer_id: uuid.UUID
     variant_id: uuid.UUID
@@ -22,7 +22,6 @@ class DealGoods(msgspec.Struct, frozen=True):
     media: list[dict[str, Any]]
     options: dict[str, str]
     price_minor: int
-    free: int
 
 
 async def deal_goods(
@@ -33,21 +32,16 @@ async def deal_goods(
         DealGoods,
         """
         select o.offer_id, v.variant_id, v.slug, v.title, v.brand, v.media, v.options,
-               p.price_minor, coalesce(a.free, 0)::bigint as free
-          from unnest($2::uuid[]) as w(offer_id)
+               p.price_minor
+          from unnest($1::uuid[]) as w(offer_id)
           join marketplace.v_offer o on o.offer_id = w.offer_id and o.active
           join catalogue.v_variant v on v.variant_id = o.variant_id and v.buyable
           join lateral (
             select price_minor from pricing.v_price p
-             where p.offer_id = o.offer_id and p.currency = $3 and p.starts_at <= $4
-               and (p.ends_at is null or p.ends_at > $4)
+             where p.offer_id = o.offer_id and p.currency = $2 and p.starts_at <= $3
+               and (p.ends_at is null or p.ends_at > $3)
              order by p.starts_at desc limit 1) p on true
-          left join lateral (
-            select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
-             where a.cell = $1 and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-               and a.is_open) a on true
         """,
-        tx.cell,
         list(offer_ids),
         currency,
         tx.now,

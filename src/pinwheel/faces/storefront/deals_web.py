@@ -58,7 +58,7 @@ def _shown(
     colour = goods.options.get("colour", "")
     url, alt, shape = first_picture(goods.media, call.language, colour)
     phase = deal.promotion.phase(tx.now)
-    left = min(deal.left, goods.free)
+    left = deal.left
     turn = place.until if place is not None and place.state == "called" else None
     is_called = turn is not None and turn > tx.now
     return {
@@ -102,7 +102,7 @@ async def of_offer(call: Call, tx: Tx, offer_id: UUID) -> Answer[dict[str, Any]]
         items=[orders.Item(offer_id, 1)],
         market=market.code,
         country=market.countries[0] if market.countries else "",
-        person_id=call.caller.person_id,
+        person_id=call.caller.person_id or orders.STRANGER,
     )
     [quote] = await tx.db.given[orders.Buying].checkout.quote(tx, [draft])
     if isinstance(quote, Refusal):
@@ -126,7 +126,7 @@ async def of_offer(call: Call, tx: Tx, offer_id: UUID) -> Answer[dict[str, Any]]
     )
 
 
-@post("/deals/{promotion_id:uuid}/wait")
+@post("/deals/{promotion_id:uuid}/wait", again="/deals")
 async def wait(call: Call, tx: Tx, promotion_id: UUID) -> See[None]:
     """Wait for a deal that is taken."""
     person_id = await identity.guest_of(tx, call.caller, call.token)
@@ -134,7 +134,7 @@ async def wait(call: Call, tx: Tx, promotion_id: UUID) -> See[None]:
     return See("/deals")
 
 
-@post("/deals/{promotion_id:uuid}/leave")
+@post("/deals/{promotion_id:uuid}/leave", again="/deals")
 async def leave(call: Call, tx: Tx, promotion_id: UUID) -> See[None]:
     """Wait no more."""
     if call.caller.person_id is not None:
@@ -142,7 +142,7 @@ async def leave(call: Call, tx: Tx, promotion_id: UUID) -> See[None]:
     return See("/deals")
 
 
-@post("/deals/{promotion_id:uuid}/buy")
+@post("/deals/{promotion_id:uuid}/buy", again="/deals")
 async def buy(call: Call, tx: Tx, promotion_id: UUID) -> See[None]:
     """Put one piece into the cart: the price holds for whoever's turn it is, or while some are
     left, and is told again at the checkout."""

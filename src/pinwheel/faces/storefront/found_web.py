@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from pinwheel.faces.storefront import offering, queries
+from pinwheel.faces.storefront import offering, price_tags, queries
 from pinwheel.faces.storefront.frame import frame_of, home_market
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.kernel.db import Database
@@ -137,7 +137,13 @@ async def feed_rows(
     async for some in _products(db):
         async with db.reading() as tx:
             variants = await queries.variants_of(tx, [p.product_id for p in some])
-            offered = await offering.offered(tx, [v.variant_id for v in variants], market.currency)
+            offered = await offering.offered(
+                tx,
+                [v.variant_id for v in variants],
+                market.currency,
+                price_tags.stranger(market),
+                language,
+            )
         counted: dict[UUID, int] = {}
         for v in variants:
             counted[v.product_id] = counted.get(v.product_id, 0) + 1

@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pinwheel.discovery import search
-from pinwheel.faces.storefront import structured
+from pinwheel.faces.storefront import structured, team_queries
 from pinwheel.faces.storefront.frame import MARKET_COOKIE, Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.listing import PAGE, Asked, ask, cards, shown
 from pinwheel.faces.storefront.showing import trail
-from pinwheel.kernel.db import Database
+from pinwheel.faces.storefront.team_view import bargains_for, thing_of
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, Cookie, See, get, post
 from pinwheel.trade import pricing
@@ -43,7 +44,7 @@ def _shelf_ids(call: Call, market: pricing.Market, sort: str, **facets: list[str
 
 @get("/")
 async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
-    """The shop's first page. 2 statements, whatever it shows."""
+    """The shop's first page. 2 statements, those of the tags, and 1 where there are bargains."""
     frame = await frame_of(db)
     if not frame.markets or "search" not in call.app.state:
         raise NotFound(what="shop")
@@ -54,13 +55,23 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
     by_top = {c.id: _shelf_ids(call, market, "popular", category=[str(c.id)]) for c in tops}
     every = [*new, *popular, *(i for ids in by_top.values() for i in ids)]
     async with db.reading() as tx:
-        by_id = await cards(tx, every, market.currency, call.language)
+        by_id = await cards(tx, call, every, market)
+        bargains = await _bargains(call, tx, frame, market)
     say = call.say
 
     def some(ids: list[Any]) -> list[dict[str, Any]]:
         return [by_id[i] for i in ids if i in by_id]
 
-    shelves = [{"id": "new", "title": say("New in"), "products": some(new), "href": "/new"}]
+    shelves = [
+        {
+            "id": "bargains",
+            "title": say("Bargains"),
+            "note": say("Friends help, and each help lowers your price."),
+            "products": bargains,
+            "href": "/bargains",
+        }
+    ]
+    shelves += [{"id": "new", "title": say("New in"), "products": some(new), "href": "/new"}]
     shelves += [
         {
             "id": f"c-{c.slug}",
@@ -91,6 +102,33 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
         },
         page="storefront/home.html",
     )
+
+
+async def _bargains(
+    call: Call, tx: Tx, frame: Frame, market: pricing.Market
+) -> list[dict[str, Any]]:
+    """What may be bargained for, at the price it may come down to. No statement where nothing is,
+    else 1."""
+    running = (await bargains_for(call.db, market.code))[:SHELF]
+    if not running:
+        return []
+    seen = await team_queries.things(tx, [c.offer_id for c in running], market.currency)
+    return [
+        {
+            **thing_of(call, frame, seen[c.offer_id]),
+            "path": "/bargains",
+            "image_alt": "",
+            "kicker": call.say("down to"),
+            "price_minor": c.floor_minor,
+            "was_minor": c.list_minor,
+            "was_note": call.say("List price"),
+            "currency": c.currency,
+            "badge": {"text": call.say("Bargain"), "tone": "deal"},
+            "available": True,
+        }
+        for c in running
+        if c.offer_id in seen
+    ]
 
 
 def _hero(call: Call, frame: Frame) -> dict[str, Any]:
@@ -204,7 +242,7 @@ async def _list(
     asked = Asked(call, frame, default_sort)
     found = ask(call, asked, market, fixed)
     async with db.reading() as tx:
-        by_id = await cards(tx, [h.product_id for h in found.hits], market.currency, call.language)
+        by_id = await cards(tx, call, [h.product_id for h in found.hits], market)
     more = shown(call, frame, asked, found, by_id, path, market.currency, hidden=list(fixed))
     local = call.local(path)
     if found.did_you_mean:
@@ -249,7 +287,7 @@ async def suggestions(call: Call, db: Database, q: str = "") -> Answer[dict[str,
     return Answer({"suggestions": rows}, page="storefront/_suggestions.html")
 
 
-@post("/market")
+@post("/market", again="/")
 async def choose_market(call: Call, db: Database, data: dict[str, str]) -> See[None]:
     """Buy in another market: its currency, taxes and delivery."""
     frame = await frame_of(db)

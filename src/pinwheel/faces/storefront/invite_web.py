@@ -77,7 +77,11 @@ async def invitation(call: Call, tx: Tx, token: str) -> Answer[dict[str, Any]]:
     )
 
 
-@post("/invite/{token:str}/accept", limits=(("invite-accept", Limit(20, 10)),))
+@post(
+    "/invite/{token:str}/accept",
+    again="/invite/{token:str}",
+    limits=(("invite-accept", Limit(20, 10)),),
+)
 async def accept(call: Call, tx: Tx, token: str) -> See[None]:
     """The visitor asks for the reward: the invitation is kept for the campaign's window."""
     link = await social.share_link(tx, token[:40])
@@ -112,6 +116,7 @@ async def own_invites(
         {
             "terms": _terms(call, campaign) if campaign else None,
             "link": address,
+            "card": f"/s/{mine.token}/card.svg?language={call.language}" if mine else "",
             "qr": segno.make(f"{address}?c=qr", error="m").svg_data_uri(scale=4, border=2)
             if mine
             else "",

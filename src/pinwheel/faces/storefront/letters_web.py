@@ -53,7 +53,7 @@ class SignUp(msgspec.Struct):
     zone: Annotated[str, Meta(max_length=64)] = ""
 
 
-@post("/letters", again=(PAGE, "News and offers by e-mail"), limits=ASKING)
+@post("/letters", again="/letters", limits=ASKING)
 async def asked(call: Call, tx: Tx, data: SignUp) -> Answer[dict[str, Any]]:
     """A letter with a link goes to the address. The page says the same to everybody."""
     await messages.subscribe(
@@ -74,7 +74,7 @@ async def confirm_page(call: Call, tx: Tx, token: str) -> Answer[dict[str, Any]]
     return shown(call, "confirm", token=token)
 
 
-@post("/letters/confirm/{token:str}", limits=PRESSING)
+@post("/letters/confirm/{token:str}", again="/letters", limits=PRESSING)
 async def confirm(call: Call, tx: Tx, token: str) -> Answer[dict[str, Any]]:
     """From now on the address is written to."""
     wording = call.say(CONFIRMING)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from babel.numbers import get_currency_precision
 
 from pinwheel.discovery import search
-from pinwheel.faces.storefront import queries
+from pinwheel.faces.storefront import price_tags, queries
 from pinwheel.faces.storefront.frame import Frame, said
 from pinwheel.faces.storefront.showing import card, label_text, value_text
 from pinwheel.kernel import words
@@ -108,12 +108,21 @@ def ask(
 
 
 async def cards(
-    tx: Tx, ids: Sequence[uuid.UUID], currency: str, language: str
+    tx: Tx, call: Call, ids: Sequence[uuid.UUID], market: pricing.Market
 ) -> dict[uuid.UUID, dict[str, Any]]:
-    """Cards of these products, by id. 2 statements."""
-    found = await queries.goods(tx, list(dict.fromkeys(ids)), currency)
-    prices = await pricing.prices(tx, [one.offer_id for one in found], currency)
-    return {one.product_id: card(one, prices.get(one.offer_id), language) for one in found}
+    """Cards of these products, by id, at what they cost this visitor. 2 statements, and those of
+    the tags."""
+    found = await queries.goods(tx, list(dict.fromkeys(ids)), market.currency)
+    offers = [one.offer_id for one in found]
+    prices = await pricing.prices(tx, offers, market.currency)
+    viewer, revision = price_tags.viewer_of(call, market), found[0].revision if found else 0
+    mine = await price_tags.tags(tx, viewer, offers, revision, call.language)
+    return {
+        one.product_id: card(
+            one, prices.get(one.offer_id), call.language, tag=mine.get(one.offer_id)
+        )
+        for one in found
+    }
 
 
 def shown(

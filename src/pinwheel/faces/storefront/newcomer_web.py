@@ -100,7 +100,11 @@ async def quote_newcomer(
     return Answer(await _page(call, db, offer_id, data), page=PAGE, part=SUM)
 
 
-@post("/newcomers/{offer_id:uuid}", limits=(("newcomer", Limit(20, 30)),))
+@post(
+    "/newcomers/{offer_id:uuid}",
+    again="/newcomers/{offer_id:uuid}",
+    limits=(("newcomer", Limit(20, 30)),),
+)
 async def order_newcomer(
     call: Call, db: Database, offer_id: UUID, data: CheckoutForm
 ) -> Answer[dict[str, Any]] | See[orders.Bought]:
@@ -224,7 +228,7 @@ async def _appeals(call: Call, tx: Tx) -> dict[str, Any]:
 @post(
     "/account/appeals",
     limits=(("appeal", Limit(5, 3600)),),
-    again=("storefront/appeals.html", "Ask us to look again"),
+    again="/account/appeals",
 )
 async def make_appeal(
     call: Call, db: Database, data: AppealForm

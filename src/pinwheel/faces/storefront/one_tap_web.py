@@ -52,7 +52,7 @@ def _shown(
     }
 
 
-@post("/one-click", limits=(("one-click", Limit(30, 10)),))
+@post("/one-click", again="/cart", limits=(("one-click", Limit(30, 10)),))
 async def tap(
     call: Call, db: Database, data: TapForm
 ) -> Answer[dict[str, Any]] | See[orders.Tapped]:
@@ -78,7 +78,7 @@ async def tap(
     return See(done.action_url or f"/account/orders/{done.number}", done, cookies=cookies)
 
 
-@post("/account/orders/{number:str}/undo")
+@post("/account/orders/{number:str}/undo", again="/account/orders/{number:str}")
 async def take_back(call: Call, tx: Tx, number: str) -> See[None]:
     """Take a one-click order back while nothing has left."""
     person_id = call.caller.person()

@@ -19,6 +19,7 @@ from pinwheel.faces.storefront.order_view import (
     state_of,
     sums_of,
 )
+from pinwheel.faces.storefront.sending_part import sending_part
 from pinwheel.faces.storefront.tender_web import cash_shown
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal, Unauthenticated
@@ -115,6 +116,7 @@ async def order_page(call: Call, tx: Tx, number: str, error: str | None = None) 
         "timeline_items": next_steps(call, sight),
         "parcels": [{"label": s.carrier, "tracking": s.tracking} for s in sight.shipments],
         "refunds": refunds,
+        **await sending_part(call, tx, sight, back.items),
         "returns": [return_of(call, one) for one in back.items],
         "error": error,
         "here": "orders",
@@ -137,7 +139,7 @@ async def cancel_page(call: Call, tx: Tx, number: str) -> Answer[dict[str, Any]]
     )
 
 
-@post("/account/orders/{number:str}/cancel")
+@post("/account/orders/{number:str}/cancel", again="/account/orders/{number:str}")
 async def cancel(call: Call, db: Database, number: str) -> Answer[dict[str, Any]] | See[None]:
     """Cancel what has not left: stock and money go back."""
     person_id = owner_of(call)

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 import msgspec
 
 from pinwheel.discovery import search
-from pinwheel.faces.storefront import offering, structured
+from pinwheel.faces.storefront import offering, price_tags, structured
+from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.listing import cards
+from pinwheel.faces.storefront.sending_view import ahead_sentence
 from pinwheel.faces.storefront.showing import (
     FEW_LEFT,
+    costs_of,
     delivery_sentence,
     first_picture,
     label_text,
@@ -46,7 +49,13 @@ async def product(
         return See(f"/p/{page.slug}", status=301)
     frame = await frame_of(call.db)
     market = market_of(call, frame)
-    offered = await offering.offered(tx, [v.id for v in page.variants], market.currency)
+    offered = await offering.offered(
+        tx,
+        [v.id for v in page.variants],
+        market.currency,
+        price_tags.viewer_of(call, market),
+        call.language,
+    )
     said_of_it = await community.product_reviews(tx, page.id, cursor=reviews, limit=REVIEWS)
     chosen = _chosen(page, offered, variant)
     more = _page(call, frame, page, chosen, offered)
@@ -56,11 +65,22 @@ async def product(
             **_reviews(call, page, said_of_it),
             "structured_data": _structured(more.pop("things"), said_of_it.rating),
             "team_plans": await _team_plans(call, market.code, more["offer"]),
+            "og": _og(call, more, slug),
             "similar_href": f"/p/{slug}/similar",
             "can_review": call.caller.is_known,
         },
         page=PAGE,
     )
+
+
+def _og(call: Call, more: dict[str, Any], slug: str) -> dict[str, str]:
+    return {
+        "type": "product",
+        "title": more["title"],
+        "description": more["description"] or more["title"],
+        "url": more["canonical"],
+        "image": og_image(call, "product", slug),
+    }
 
 
 async def _team_plans(call: Call, market: str, offer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,10 +128,10 @@ def _page(
         things.insert(0, structured.product(row))
         offer = _offer(call, frame, chosen, best)
     others = [
-        {"seller": s.seller_name, "price_minor": p.price_minor, "currency": p.currency,
+        {"seller": s.seller_name, **costs_of(p, best.tags.get(s.offer_id)), "currency": p.currency,
          "condition": s.condition, "available": s.free > 0, "offer_id": s.offer_id}
-        for s, p in (best.others if best else [])
-    ]  # fmt: skip
+        for s, p in best.others
+    ] if best else []  # fmt: skip
     return {
         "trail": way,
         "title": title,
@@ -172,13 +192,14 @@ def _offer(
     best, price = offer.best, offer.price
     ways = frame.deliveries.get(market.code, [])
     sentence = delivery_sentence(call.db.clock.now(), ways, market.currency, call.language)
+    if best.free > 0 and best.here <= 0:
+        sentence = ahead_sentence(call, best.expected_on)
     return {
         "offer_id": best.offer_id,
         "sku": variant.sku,
         "options": options_text(frame, variant.options, call.language),
-        "price_minor": price.price_minor,
+        **costs_of(price, offer.tag),
         "currency": price.currency,
-        "was_minor": price.strike_minor,
         "tax_included": market.price_includes_tax,
         "available": best.free > 0,
         "units_left": best.free if 0 < best.free <= FEW_LEFT else None,
@@ -270,7 +291,7 @@ async def similar(call: Call, db: Database, slug: str) -> Answer[dict[str, Any]]
             )
         )
         ids = [h.product_id for h in found.hits if h.product_id != page.id]
-        by_id = await cards(tx, ids, market.currency, call.language)
+        by_id = await cards(tx, call, ids, market)
     return Answer(
         {"similar": [by_id[i] for i in ids if i in by_id], "title": call.say("Close to it")},
         page="storefront/similar.html",
@@ -307,7 +328,7 @@ def _review_page(call: Call, page: catalogue.ProductPage, **more: Any) -> dict[s
     }
 
 
-@post("/p/{slug:str}/review", limits=(("review", Limit(10, 60)),))
+@post("/p/{slug:str}/review", again="/p/{slug:str}/review", limits=(("review", Limit(10, 60)),))
 async def write_review(
     call: Call, db: Database, slug: str, data: ReviewForm
 ) -> Answer[dict[str, Any]] | See[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ class Goods(msgspec.Struct, frozen=True):
     free: int
     rating: float | None
     ratings: int
+    revision: int  # of the rules that change prices
 
 
 class Selling(msgspec.Struct, frozen=True):
@@ -41,6 +43,9 @@ class Selling(msgspec.Struct, frozen=True):
     condition: str
     max_per_order: int | None
     free: int
+    here: int  # of them, what need not come first
+    expected_on: dt.date | None
+    revision: int  # of the rules that change prices
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -91,9 +96,10 @@ async def goods(tx: Tx, product_ids: Sequence[uuid.UUID], currency: str) -> list
                  and (p.ends_at is null or p.ends_at > $4)
                order by p.starts_at desc limit 1) p on true
             left join lateral (
-              select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
+              select sum(greatest(a.atp, 0)) as free from inventory.v_offered a
                where a.cell = $1 and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-                 and a.is_open) a on true
+                 and a.is_open and (a.opens_at is null or a.opens_at <= $4 and a.closes_at > $4)
+              ) a on true
           window each as (partition by v.product_id)
         ), best as (
           select distinct on (product_id) * from offer
@@ -101,7 +107,8 @@ async def goods(tx: Tx, product_ids: Sequence[uuid.UUID], currency: str) -> list
         )
         select p.product_id, p.slug, p.title, p.brand, p.media, p.category_path, b.variants,
                b.offer_id, b.price_minor, b.dearest_minor, b.free, r.mean as rating,
-               coalesce(r.ratings, 0) as ratings
+               coalesce(r.ratings, 0) as ratings,
+               (select version from orders.v_revision) as revision
           from wanted w
           join catalogue.v_product p on p.product_id = w.id and p.published
           join best b on b.product_id = p.product_id
@@ -121,17 +128,29 @@ async def selling(tx: Tx, variant_ids: Sequence[uuid.UUID]) -> list[Selling]:
         Selling,
         """
         select o.offer_id, o.variant_id, o.seller_name, o.seller_kind = 'own' as own, o.condition,
-               o.max_per_order, coalesce(a.free, 0)::bigint as free
+               o.max_per_order, coalesce(a.free, 0)::bigint as free,
+               (coalesce(b.here, 0) + coalesce(a.free, 0) - coalesce(b.free, 0))::bigint as here,
+               b.expected_on, (select version from orders.v_revision) as revision
           from marketplace.v_offer o
           left join lateral (
-            select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
+            select sum(greatest(a.atp, 0)) as free from inventory.v_offered a
              where a.cell = $1 and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-               and a.is_open) a on true
+               and a.is_open and (a.opens_at is null or a.opens_at <= $3 and a.closes_at > $3)
+            ) a on true
+          left join lateral (
+            select sum(greatest(p.atp, 0)) as free,
+                   sum(greatest(least(p.atp, p.on_hand - p.reserved), 0)) as here,
+                   min(p.expected_on) filter (where p.backorder_limit > 0 and p.atp > 0)
+                     as expected_on
+              from inventory.v_atp p
+             where p.cell = $1 and p.variant_id = o.variant_id and p.seller_id = o.seller_id
+               and p.is_open) b on true
          where o.variant_id = any($2::uuid[]) and o.active
          order by o.variant_id, o.offer_id
         """,
         tx.cell,
         list(variant_ids),
+        tx.now,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from pinwheel.faces.storefront import queries
+from pinwheel.faces.storefront.exchange_web import slot_in, way_in
 from pinwheel.faces.storefront.frame import frame_of
 from pinwheel.faces.storefront.order_view import lines_of
 from pinwheel.faces.storefront.orders_web import owner_of
+from pinwheel.faces.storefront.sending_view import way_choice
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, See, get, post
@@ -43,6 +45,10 @@ async def _page(
         if r.quantity > 0
     }
     seen = await queries.pictures(tx, [line.variant_id for line in sight.lines])
+    policy = await returns.policy_of(tx, sight.order, [li for li in sight.lines if li.line in left])
+    ways = await returns.way_prices(
+        tx, sight.order.market, sight.order.country, policy, fault=False
+    )
     rows = []
     for line in sight.lines:
         (shown,) = lines_of(call, frame, [line], seen)
@@ -58,8 +64,9 @@ async def _page(
         "order": {"number": number, "path": f"/account/orders/{number}"},
         "lines": rows,
         "currency": sight.order.currency,
+        "ways": [way_choice(call, w) for w in ways],
         "reasons": [(value, call.say(label)) for value, label in REASONS],
-        "form": {"reason": "unwanted", "note": "", **(form or {})},
+        "form": {"reason": "unwanted", "note": "", "way": "", "slot": "", **(form or {})},
         "error": error,
         "here": "orders",
         "title": call.say("Return"),
@@ -67,7 +74,7 @@ async def _page(
     }
 
 
-@post("/account/orders/{number:str}/return")
+@post("/account/orders/{number:str}/return", again="/account/orders/{number:str}/return")
 async def ask(
     call: Call, db: Database, number: str, data: dict[str, str]
 ) -> Answer[dict[str, Any]] | See[None]:
@@ -90,6 +97,8 @@ async def ask(
                 reason=reason if reason in KNOWN else "other",  # type: ignore[arg-type]
                 note=data.get("note", "")[:1000],
                 person_id=person_id,
+                way=way_in(data.get("way", "")),
+                slot=slot_in(data.get("slot", "")),
             )
             [answer] = await returns.request(tx, [wish])
             if isinstance(answer, Refusal):

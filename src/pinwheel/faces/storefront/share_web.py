@@ -54,7 +54,7 @@ class ShareForm(msgspec.Struct):
     key: Annotated[str, msgspec.Meta(max_length=120)] = ""
 
 
-@post("/share", limits=(("share-make", Limit(30, 10)),))
+@post("/share", again="/account/invites", limits=(("share-make", Limit(30, 10)),))
 async def share(call: Call, tx: Tx, data: ShareForm) -> See[Any]:
     """One's own link to something, counted for the invitation that runs."""
     person_id = owner_of(call)

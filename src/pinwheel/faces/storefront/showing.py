@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pinwheel.faces.storefront.frame import Frame, said
+from pinwheel.faces.storefront.price_tags import Tag
 from pinwheel.faces.storefront.queries import Goods, Picture
 from pinwheel.kernel import words
 from pinwheel.trade import catalogue, pricing
@@ -37,12 +38,25 @@ def first_picture(
     return str(first["url"]), said(first.get("alt") or {}, language), str(first.get("shape", ""))
 
 
+def costs_of(price: pricing.Price, tag: Tag | None) -> dict[str, Any]:
+    """What one piece costs this visitor, what it cost before, why, and from how many on less."""
+    now, was = price.price_minor, price.strike_minor
+    if tag is not None and tag.price_minor != now:
+        now, was = tag.price_minor, tag.was_minor
+    return {
+        "price_minor": now,
+        "was_minor": was,
+        "label": tag.label if tag else "",
+        "steps": tag.steps if tag else (),
+    }
+
+
 def card(
-    one: Goods, price: pricing.Price | None, language: str, *, badge: Any = None
+    one: Goods, price: pricing.Price | None, language: str, *, tag: Tag | None = None
 ) -> dict[str, Any]:
     """A product in a list: see the card in ``layout/goods.html``."""
     url, alt, shape = first_picture(one.media, language)
-    now = price.price_minor if price else one.price_minor
+    costs = costs_of(price, tag) if price else {"price_minor": one.price_minor}
     return {
         "path": f"/p/{one.slug}",
         "title": said(one.title, language),
@@ -51,13 +65,12 @@ def card(
         "image_url": url,
         "image_alt": "",  # the title stands beside it
         "shape": shape or "object",
-        "price_minor": now,
+        **costs,
         "currency": price.currency if price else "",
         "from_price": one.dearest_minor > one.price_minor,
-        "was_minor": price.strike_minor if price else None,
+        "badge": {"text": tag.label, "tone": "deal"} if tag and tag.label else None,
         "rating": one.rating,
         "review_count": one.ratings,
-        "badge": badge,
         "offer_id": one.offer_id if one.variants == 1 else None,
         "available": one.free > 0,
         "alt": alt,

@@ -17,6 +17,9 @@ from pinwheel.kernel.db import Database
 from pinwheel.kernel.web import Call
 
 KEPT_SECONDS = 10
+_bargains: WeakKeyDictionary[
+    Database, dict[str, tuple[dt.datetime, list[social.BargainCampaign]]]
+] = WeakKeyDictionary()
 _plans: WeakKeyDictionary[Database, dict[str, tuple[dt.datetime, list[social.TeamPlan]]]] = (
     WeakKeyDictionary()
 )
@@ -34,6 +37,18 @@ async def plans_for(db: Database, offer_ids: list[uuid.UUID], market: str) -> li
         known[market] = (now, found)
     wanted = set(offer_ids)
     return [plan for plan in found if plan.offer_id in wanted]
+
+
+async def bargains_for(db: Database, market: str) -> list[social.BargainCampaign]:
+    """What may be bargained for in a market: read once and again every ten seconds."""
+    known = _bargains.setdefault(db, {})
+    now = db.clock.now()
+    at, found = known.get(market, (now, []))
+    if market not in known or abs(now - at) >= dt.timedelta(seconds=KEPT_SECONDS):
+        async with db.reading() as tx:
+            found = await social.running_bargain_campaigns(tx, market)
+        known[market] = (now, found)
+    return found
 
 
 def time_left(call: Call, closes_at: dt.datetime) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from pinwheel.faces.storefront import team_queries
+from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.frame import frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.orders_web import owner_of
@@ -87,15 +88,25 @@ async def _page(call: Call, db: Database, token: str, by: str = "") -> dict[str,
         mine = await _mine(tx, sight, person_id)
     thing = thing_of(call, frame, seen[sight.offer_id])
     team = team_of(call, sight, origin_of(call))
+    title = call.say("Buy together: %(title)s") % {"title": thing["title"]}
+    told = call.say("%(num)s seats, %(left)s free.") % {
+        "num": team["seats"],
+        "left": team["seats_left"],
+    }
     return {
+        "og": {
+            "title": title,
+            "description": told,
+            "url": f"{origin_of(call)}{call.local(team['path'])}",
+            "image": og_image(call, "team", sight.token),
+        },
         "team": team,
         "thing": thing,
         "mine": mine,
         "by": by[:40],
         "live_path": f"/team/{sight.token}/live",
-        "title": call.say("Buy together: %(title)s") % {"title": thing["title"]},
-        "description": call.say("%(num)s seats, %(left)s free.")
-        % {"num": team["seats"], "left": team["seats_left"]},
+        "title": title,
+        "description": told,
         "robots": "noindex",
     }
 
@@ -137,7 +148,7 @@ class JoinForm(msgspec.Struct):
     by: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
-@post("/team/{token:str}/join", limits=(("team-join", Limit(30, 5)),))
+@post("/team/{token:str}/join", again="/team/{token:str}", limits=(("team-join", Limit(30, 5)),))
 async def join(call: Call, tx: Tx, token: str, data: JoinForm) -> See[None]:
     """Go to the checkout with a claim on a seat; the seat is taken there."""
     sight = await social.team_seen(tx, token[:64])
@@ -151,7 +162,7 @@ class OpenForm(msgspec.Struct):
     offer: UUID
 
 
-@post("/teams", limits=(("team-open", Limit(30, 5)),))
+@post("/teams", again="/account/teams", limits=(("team-open", Limit(30, 5)),))
 async def start(call: Call, tx: Tx, data: OpenForm) -> See[None]:
     """Go to the checkout with a claim on a new team; it stands when the order does."""
     await social.team_campaign(tx, data.campaign)

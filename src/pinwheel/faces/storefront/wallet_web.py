@@ -62,7 +62,7 @@ def _shown(call: Call, coupon: promotions.WalletCoupon) -> dict[str, Any]:
     }
 
 
-@post("/account/coupons", limits=(("coupon", Limit(20, 15)),))
+@post("/account/coupons", again="/account/coupons", limits=(("coupon", Limit(20, 15)),))
 async def claim(call: Call, db: Database, data: ClaimForm) -> Answer[dict[str, Any]] | See[None]:
     """Put a coupon into the wallet by its code."""
     code = data.code.strip()

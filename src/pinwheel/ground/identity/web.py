@@ -173,7 +173,7 @@ async def account(call: Call, tx: Tx) -> Answer[Person]:
     return Answer(await queries.person_of(tx, call.caller.person()))
 
 
-@post("/account", "/api/v1/account")
+@post("/account", "/api/v1/account", again="/account")
 async def change_account(call: Call, tx: Tx, data: Profile) -> See[Person]:
     """Change one's name or language."""
     person = await accounts.rename(tx, call.caller.person(), data.name, data.language)
@@ -196,7 +196,7 @@ async def _proven_again(db: Database, email: str, password: str, code: str) -> N
         await accounts.prove_password(db, email, password)
 
 
-@post("/account/password", "/api/v1/account/password", limits=TRIES)
+@post("/account/password", "/api/v1/account/password", again="/account/privacy", limits=TRIES)
 async def change_password(call: Call, db: Database, data: PasswordChange) -> See[None]:
     """Change the password; every other session ends."""
     person_id = call.caller.person()
@@ -215,7 +215,10 @@ async def address_list(call: Call, tx: Tx) -> Answer[list[Address]]:
     return Answer(await queries.addresses_of(tx, call.caller.person()))
 
 
-@post("/account/addresses", "/api/v1/account/addresses", status=201, once=True)
+@post(
+    "/account/addresses", "/api/v1/account/addresses", again="/account/addresses", status=201,
+    once=True,
+)  # fmt: skip
 async def add_address(call: Call, tx: Tx, data: NewAddress) -> See[Address]:
     """Keep an address."""
     person_id = call.caller.person()
@@ -226,6 +229,7 @@ async def add_address(call: Call, tx: Tx, data: NewAddress) -> See[Address]:
 @post(
     "/account/addresses/{address_id:uuid}/default",
     "/api/v1/account/addresses/{address_id:uuid}/default",
+    again="/account/addresses",
 )
 async def make_default(call: Call, tx: Tx, address_id: uuid.UUID) -> See[None]:
     """Deliver here unless said otherwise."""
@@ -233,7 +237,7 @@ async def make_default(call: Call, tx: Tx, address_id: uuid.UUID) -> See[None]:
     return See("/account/addresses")
 
 
-@post("/account/addresses/{address_id:uuid}/remove")
+@post("/account/addresses/{address_id:uuid}/remove", again="/account/addresses")
 async def remove_address(call: Call, tx: Tx, address_id: uuid.UUID) -> See[None]:
     await addresses.remove_address(tx, call.caller.person(), address_id)
     return See("/account/addresses")
@@ -255,6 +259,7 @@ async def session_list(call: Call, tx: Tx) -> Answer[list[SessionLine]]:
 @post(
     "/account/sessions/{session_id:uuid}/end",
     "/api/v1/account/sessions/{session_id:uuid}/end",
+    again="/account/sessions",
 )
 async def end_session(call: Call, tx: Tx, session_id: uuid.UUID) -> See[None]:
     """End one of one's sessions."""
@@ -262,7 +267,9 @@ async def end_session(call: Call, tx: Tx, session_id: uuid.UUID) -> See[None]:
     return See("/account/sessions")
 
 
-@post("/account/sessions/end-others", "/api/v1/account/sessions/end-others")
+@post(
+    "/account/sessions/end-others", "/api/v1/account/sessions/end-others", again="/account/sessions"
+)
 async def end_other_sessions(call: Call, tx: Tx) -> See[None]:
     """End every session but this one."""
     await accounts.end_other_sessions(tx, call.caller.person(), call.caller.session_id)
@@ -288,7 +295,7 @@ async def access_list(call: Call, tx: Tx) -> Answer[list[privacy.AccessLine]]:
     return Answer(await privacy.access_to(tx, call.caller.person()))
 
 
-@post("/account/consents", "/api/v1/account/consents")
+@post("/account/consents", "/api/v1/account/consents", again="/account/privacy")
 async def choose(call: Call, tx: Tx, data: ConsentChoice) -> See[None]:
     """Grant or withdraw consent for one purpose on one channel."""
     proof = {
@@ -318,7 +325,7 @@ class Erasure(msgspec.Struct):
     code: Annotated[str, Meta(max_length=20)] = ""
 
 
-@post("/account/erase", "/api/v1/account/erase", limits=TRIES)
+@post("/account/erase", "/api/v1/account/erase", again="/account/privacy", limits=TRIES)
 async def erase(call: Call, db: Database, data: Erasure) -> See[None]:
     """Be forgotten: the account is made nameless at once and for good."""
     person_id = call.caller.person()

@@ -8,15 +8,17 @@ from that moment, and its file goes within the hour unless the same one is there
 a file is written whole or not at all.
 """
 
-from pinwheel.ground.media.actions import keep_picture, remove_picture, use
-from pinwheel.ground.media.model import NotAPicture, Picture, PictureTooLarge
+from pinwheel.ground.media.actions import file_of, keep_picture, remove_picture, use
+from pinwheel.ground.media.model import MEDIA_TYPE, NotAPicture, Picture, PictureTooLarge
 from pinwheel.ground.media.queries import export, pictures
 
 __all__ = [
+    "MEDIA_TYPE",
     "NotAPicture",
     "Picture",
     "PictureTooLarge",
     "export",
+    "file_of",
     "keep_picture",
     "pictures",
     "remove_picture",

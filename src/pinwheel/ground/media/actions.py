@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pinwheel.ground.media.model import Picture
+from pinwheel.ground.media.queries import pictures
 from pinwheel.ground.media.remaking import remade
 from pinwheel.ground.media.store import Store
 from pinwheel.kernel.db import Database, Tx
@@ -18,6 +19,14 @@ from pinwheel.kernel.errors import NotFound
 def use(db: Database, folder: Path) -> None:
     """Keep this house's files below ``folder``."""
     db.given[Store] = Store(folder)
+
+
+async def file_of(tx: Tx, picture_id: uuid.UUID) -> bytes | None:
+    """A picture's own bytes (``MEDIA_TYPE``); None when it is gone. 1 statement."""
+    found = (await pictures(tx, [picture_id])).get(picture_id)
+    if found is None:
+        return None
+    return await asyncio.to_thread(store_of(tx.db).get, found.digest)
 
 
 def store_of(db: Database) -> Store:

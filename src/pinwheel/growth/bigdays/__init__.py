@@ -21,6 +21,7 @@ from pinwheel.growth.bigdays.actions import (
     check_person,
     remind,
     save_event,
+    set_pieces,
     set_queue,
     start,
     stop,
@@ -57,7 +58,6 @@ from pinwheel.growth.bigdays.model import (
     OneForDeposit,
     QueuePlace,
     Slot,
-    StockTooLow,
     is_held_out,
 )
 from pinwheel.growth.bigdays.presale import Kept, NewDeposit, cancel, keep, pay_deposit
@@ -131,7 +131,6 @@ __all__ = [
     "QueuePlace",
     "Report",
     "Slot",
-    "StockTooLow",
     "Ticket",
     "WaitingRoom",
     "add_deal",
@@ -159,6 +158,7 @@ __all__ = [
     "report",
     "room_of",
     "save_event",
+    "set_pieces",
     "set_queue",
     "slots",
     "start",

@@ -23,10 +23,9 @@ from pinwheel.growth.bigdays.model import (
     NewSlot,
     NotForYou,
     NothingToSell,
-    StockTooLow,
 )
 from pinwheel.kernel.db import Tx
-from pinwheel.kernel.errors import Invalid
+from pinwheel.kernel.errors import Invalid, NotFound
 from pinwheel.trade import orders, pricing, promotions
 
 
@@ -216,6 +215,40 @@ async def add_deal(tx: Tx, event_id: uuid.UUID, new: NewDeal) -> uuid.UUID:
     return saved.id
 
 
+async def set_pieces(tx: Tx, event_id: uuid.UUID, promotion_id: uuid.UUID, pieces: int) -> None:
+    """A deal of a draft sells another quantity. Refuses ``EventFixed``, ``NotFound``, ``Invalid``
+    below one piece."""
+    if not 1 <= pieces <= 10**6:
+        raise Invalid("pieces", "between 1 and 1000000", "须在 1 到 1000000 之间")
+    await _draft(tx, event_id)
+    changed = await tx.run(
+        """
+        update bigdays.deal set pieces = $4
+         where promotion_id = $3 and event_id = $2 and cell = $1
+        """,
+        tx.cell,
+        event_id,
+        promotion_id,
+        pieces,
+    )
+    if not changed:
+        raise NotFound(what="deal")
+    found = await promotions.promotion(tx, promotion_id)
+    limits = msgspec.structs.replace(found.terms.limits, uses=pieces)
+    await promotions.save(
+        tx,
+        promotions.NewPromotion(
+            id=found.id,
+            name=found.name,
+            terms=msgspec.structs.replace(found.terms, limits=limits),
+            starts_at=found.starts_at,
+            ends_at=found.ends_at,
+            is_deal=True,
+        ),
+    )
+    await note(tx, event_id, f"deal {promotion_id}: {pieces}", "")
+
+
 def _check_deal(event: BigDay, slot_ends: dt.datetime, new: NewDeal) -> None:
     if new.deposit_minor is None:
         return
@@ -264,8 +297,8 @@ async def start(tx: Tx, event_id: uuid.UUID, why: str = "") -> BigDay:
     """Put it into the calendar: its deals hold from their own instants on. Safe to repeat.
 
     Refuses ``NothingToSell``, ``EventNotOpen`` (its end has passed, or it was stopped),
-    ``StockTooLow`` where the pieces of all open events together are more than is free, and
-    ``BeyondCapacity`` without a reason."""
+    ``inventory.TooFewToPutAside`` where more is promised than is free (all that is promised is put
+    aside from here on), and ``BeyondCapacity`` without a reason."""
     event = await queries.event(tx, event_id, lock=True)
     if event.state == "active":
         return event
@@ -274,9 +307,6 @@ async def start(tx: Tx, event_id: uuid.UUID, why: str = "") -> BigDay:
     deals = await queries.deals(tx, event_id)
     if not deals:
         raise NothingToSell()
-    for promise in await queries.promises(tx, event_id):
-        if promise.pieces > promise.free:
-            raise StockTooLow(sku=promise.sku, pieces=promise.pieces, free=promise.free)
     if event.pick_per_hour and event.expected_per_hour > event.pick_per_hour and not why.strip():
         raise BeyondCapacity(expected=event.expected_per_hour, capacity=event.pick_per_hour)
     await _set_state(tx, event_id, "active")

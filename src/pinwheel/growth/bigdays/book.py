@@ -11,6 +11,7 @@ import msgspec
 
 from pinwheel.growth.bigdays.model import is_held_out
 from pinwheel.kernel.db import Tx
+from pinwheel.trade import orders
 
 
 class Guarded(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ class Guarded(msgspec.Struct, frozen=True):
         return self.market == market and self.starts_at <= now < self.ends_at
 
     def holds_out(self, person_id: uuid.UUID | None) -> bool:
+        if person_id == orders.STRANGER:  # the draw is of people, and this is nobody yet
+            return False
         return is_held_out(self.event_id, person_id, self.holdout_percent)
 
 

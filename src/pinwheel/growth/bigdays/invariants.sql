@@ -38,3 +38,14 @@ select u.order_id, u.promotion_id, u.used_at from bigdays.deal d
 -- promise: a balance that was not paid in time has ended within a quarter of an hour, or its order is being paid
 select d.id, d.balance_until from bigdays.deposit d
  where d.state = 'held' and d.order_id is null and d.balance_until < $now - interval '15 minutes';
+
+-- promise: every deposit whose balance is not ordered has its piece put aside
+select k.promotion_id, k.kept, b.available - b.floor as left, coalesce(e.free, 0) as aside
+  from (select cell, promotion_id, count(*) as kept from bigdays.deposit
+         where state in ('pending', 'held') and order_id is null group by cell, promotion_id) k
+  join promotions.v_promotion p on p.promotion_id = k.promotion_id and p.state = 'active' and p.ends_at > $now
+  join ledger.account a on a.cell = k.cell and a.code = 'uses:' || k.promotion_id || ':pool'
+  join ledger.v_balance b on b.cell = a.cell and b.account_id = a.id
+  left join (select document_id, sum(free) as free from inventory.v_earmark group by document_id) e
+    on e.document_id = k.promotion_id
+ where coalesce(e.free, 0) < b.available - b.floor + k.kept;

@@ -24,10 +24,11 @@ from pinwheel.trade import orders, payments, promotions
 LETTERS = messages.Letters(Path(__file__).parent / "letters")
 
 
-@during(payments.PaymentSecured)
-async def keep_paid(tx: Tx, events: Sequence[payments.PaymentSecured]) -> None:
-    """A deposit is paid in the transaction that recorded its payment."""
-    await presale.note_secured(tx, [e.order_id for e in events])
+@during(orders.OtherSecured)
+async def keep_paid(tx: Tx, events: Sequence[orders.OtherSecured]) -> None:
+    """A deposit is paid in the transaction that recorded its payment. Orders tell which payments
+    are none of theirs: a batch of orders alone makes no statement here."""
+    await presale.note_secured(tx, [i for e in events for i in e.document_ids])
 
 
 @during(payments.PaymentFailed)

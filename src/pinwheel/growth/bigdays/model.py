@@ -222,11 +222,6 @@ class NothingToSell(Refusal):
     zh = "活动还没有商品，请先添加场次和商品。"
 
 
-class StockTooLow(Refusal):
-    en = "The deals promise {pieces} of {sku}, {free} are free. Receive more or lower the pieces."
-    zh = "活动承诺 {sku} {pieces} 件，可用库存仅 {free} 件。请补货或减少数量。"
-
-
 class BeyondCapacity(Refusal):
     en = (
         "{expected} orders an hour are expected and {capacity} can be picked. Lower the pieces, "

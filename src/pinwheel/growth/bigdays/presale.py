@@ -401,7 +401,10 @@ async def end_due(tx: Tx, *, most: int = 200) -> int:
                coalesce((select sum(greatest(a.atp, 0)) from marketplace.v_offer o
                           join inventory.v_atp a on a.cell = d.cell and a.is_open
                            and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-                         where o.offer_id = d.offer_id and o.active), 0)::bigint as free
+                         where o.offer_id = d.offer_id and o.active), 0)::bigint
+               + coalesce((select sum(m.free) from inventory.v_earmark m
+                            where m.document_id = d.promotion_id and m.cell = d.cell
+                              and m.is_open), 0)::bigint as free
           from bigdays.deposit d
           join bigdays.event e on e.cell = d.cell and e.id = d.event_id
          where d.cell = $1 and d.state = 'held' and (d.balance_until <= $2 or e.state = 'stopped')

@@ -90,36 +90,38 @@ async def deals(tx: Tx, event_id: uuid.UUID) -> list[EventDeal]:
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """What open events promise of one offer together, and what is free of it."""
+    """What an event's deals promise of one offer, what of it is put aside and not ordered, and what
+    anybody may buy besides."""
 
     offer_id: uuid.UUID
     sku: str
     pieces: int
+    aside: int
     free: int
 
 
 async def promises(tx: Tx, event_id: uuid.UUID) -> list[Promise]:
-    """For each offer of the event: the pieces its deals and those of other active events promise,
-    and the stock that is free. 1 statement."""
+    """Each offer of the event. 1 statement."""
     return await tx.rows(
         Promise,
         """
-        select d.offer_id, v.sku, sum(d.pieces)::bigint as pieces,
+        select d.offer_id, v.sku, d.pieces, d.aside,
                coalesce((select sum(greatest(a.atp, 0)) from inventory.v_atp a
                           where a.cell = $1 and a.variant_id = o.variant_id
                             and a.seller_id = o.seller_id and a.is_open), 0)::bigint as free
-          from bigdays.deal d
-          join bigdays.event e on e.cell = d.cell and e.id = d.event_id
-           and (e.id = $2 or e.state = 'active') and d.ends_at > $3
+          from (select d.offer_id, sum(d.pieces)::bigint as pieces,
+                       coalesce(sum(e.free), 0)::bigint as aside
+                  from bigdays.deal d
+                  left join (select document_id, sum(free) as free from inventory.v_earmark
+                              where cell = $1 group by document_id) e
+                    on e.document_id = d.promotion_id
+                 where d.cell = $1 and d.event_id = $2 group by d.offer_id) d
           join marketplace.v_offer o on o.offer_id = d.offer_id
           join catalogue.v_variant v on v.variant_id = o.variant_id
-         where d.cell = $1
-           and d.offer_id in (select offer_id from bigdays.deal where cell = $1 and event_id = $2)
-         group by d.offer_id, v.sku, o.variant_id, o.seller_id order by d.offer_id
+         order by d.offer_id
         """,
         tx.cell,
         event_id,
-        tx.now,
     )
 
 

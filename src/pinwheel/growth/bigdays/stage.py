@@ -168,6 +168,7 @@ def _balance(state: Loaded, draft: Draft, deposit_id: uuid.UUID) -> Refusal | No
         )
     # Cheaper by now: the buyer pays what everybody pays.
     draft.claimed.add(line.offer_id)
+    draft.take_aside(line.offer_id, deposit.promotion_id, 1)
     draft.waits_for = PRESALE
     if state.placing:
         part = min(deposit.deposit_minor, line.goods_minor - line.discount_minor)

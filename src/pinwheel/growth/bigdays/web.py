@@ -29,7 +29,6 @@ from pinwheel.growth.bigdays.model import (
     NotForYou,
     NothingToSell,
     Slot,
-    StockTooLow,
 )
 from pinwheel.growth.bigdays.presale import Kept, NewDeposit
 from pinwheel.growth.bigdays.queueing import Ticket
@@ -37,7 +36,7 @@ from pinwheel.growth.bigdays.report import Report, report
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, Limit, get, post
-from pinwheel.trade import promotions
+from pinwheel.trade import inventory, promotions
 
 SCOPE = "bigdays"
 TAGS = ("Big days",)
@@ -72,6 +71,10 @@ class Made(msgspec.Struct, frozen=True):
 
 class Reason(msgspec.Struct, forbid_unknown_fields=True):
     why: Why = ""
+
+
+class Pieces(msgspec.Struct, forbid_unknown_fields=True):
+    pieces: Annotated[int, Meta(ge=1, le=10**6)]
 
 
 class QueueRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -131,10 +134,23 @@ async def make_deal(tx: Tx, event_id: UUID, data: NewDeal) -> Answer[Made]:
 
 
 @post(
+    f"{ONE}/deals/{{promotion_id:uuid}}/pieces",
+    scope=SCOPE,
+    status=204,
+    tags=TAGS,
+    refusals=(EventFixed,),
+)
+async def change_pieces(tx: Tx, event_id: UUID, promotion_id: UUID, data: Pieces) -> Answer[None]:
+    """Another quantity of a deal, while the event is a draft."""
+    await actions.set_pieces(tx, event_id, promotion_id, data.pieces)
+    return Answer(None)
+
+
+@post(
     f"{ONE}/start",
     scope=SCOPE,
     tags=TAGS,
-    refusals=(NothingToSell, EventNotOpen, StockTooLow, BeyondCapacity),
+    refusals=(NothingToSell, EventNotOpen, inventory.TooFewToPutAside, BeyondCapacity),
 )
 async def start_event(tx: Tx, event_id: UUID, data: Reason) -> Answer[BigDay]:
     """Put it into the calendar. Beyond the stated capacity it takes a reason."""

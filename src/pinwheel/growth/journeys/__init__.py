@@ -31,13 +31,17 @@ from pinwheel.growth.journeys.campaigning import (
 )
 from pinwheel.growth.journeys.enrolling import enrol
 from pinwheel.growth.journeys.measuring import (
+    ENTRY_DAYS,
     Funnel,
     Group,
     Measured,
     Standing,
     campaign_effect,
+    campaign_effects,
     funnel,
     journey_effect,
+    journey_effects,
+    segment_effects,
     standing,
 )
 from pinwheel.growth.journeys.model import (
@@ -70,6 +74,7 @@ from pinwheel.growth.journeys.triggers import KINDS
 
 __all__ = [
     "BENEFIT",
+    "ENTRY_DAYS",
     "KINDS",
     "MOST_STEPS",
     "Act",
@@ -101,6 +106,7 @@ __all__ = [
     "advance",
     "campaign",
     "campaign_effect",
+    "campaign_effects",
     "campaigns",
     "enrol",
     "export",
@@ -109,6 +115,7 @@ __all__ = [
     "hook_secret",
     "journey",
     "journey_effect",
+    "journey_effects",
     "journeys",
     "letters_of",
     "members_of",
@@ -116,6 +123,7 @@ __all__ = [
     "save_campaign",
     "save_journey",
     "schedule",
+    "segment_effects",
     "set_state",
     "standing",
     "stop_campaign",

@@ -20,13 +20,19 @@ from pinwheel.kernel import outbound
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.events import Event, after, during, every, outside
 from pinwheel.trade.orders import (
+    BackorderLate,
     LinesCancelled,
     OrderCancelled,
     OrderDelivered,
     OrderPlaced,
     OrderShipped,
 )
-from pinwheel.trade.returns import ReturnReceived, ReturnRefunded
+from pinwheel.trade.returns import (
+    ExchangeEnded,
+    ExchangeReleased,
+    ReturnReceived,
+    ReturnRefunded,
+)
 
 
 @after(*TRIGGERS)
@@ -113,7 +119,7 @@ async def call_hooks(db: Database, events: Sequence[HookAsked]) -> None:
 
 
 @after(OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, LinesCancelled,
-       ReturnReceived, ReturnRefunded)  # fmt: skip
+       ReturnReceived, ReturnRefunded, BackorderLate, ExchangeReleased, ExchangeEnded)  # fmt: skip
 async def write_order_letters(tx: Tx, events: Sequence[Event]) -> None:
     await order_letters.write(tx, [told for e in events if (told := _told(e)) is not None])
 
@@ -167,5 +173,35 @@ def _told(event: Event) -> Told | None:
                 order_id=event.order_id,
                 key=f"refunded:{event.return_id}",
                 facts={"number": event.number, "refund_minor": event.refund_minor},
+            )
+    return _told_of_waiting(event)
+
+
+def _told_of_waiting(event: Event) -> Told | None:
+    match event:
+        case BackorderLate():
+            return Told(
+                letter="backorder_late",
+                order_id=event.order_id,
+                key=f"late:{event.line}",
+                facts={"pieces": event.quantity, "last_on": event.last_on},
+            )
+        case ExchangeReleased():
+            return Told(
+                letter="exchange_released",
+                order_id=event.order_id,
+                key=f"exchange:{event.return_id}",
+                facts={"number": event.number, "back_minor": event.back_minor},
+            )
+        case ExchangeEnded():
+            return Told(
+                letter="exchange_ended",
+                order_id=event.order_id,
+                key=f"exchange:{event.return_id}",
+                facts={
+                    "number": event.number,
+                    "why": event.why,
+                    "back_minor": event.back_minor,
+                },
             )
     return None

@@ -8,12 +8,15 @@ days that count; the interval is Welch's, two-sided, 95 %."""
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
 from pinwheel.insight.experiments import Effect, Sample, fixed
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.settings import Settings
+
+SEGMENT_DAYS, ENTRY_DAYS = 180, 30
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Side(msgspec.Struct, frozen=True):
+    id: uuid.UUID
     is_held: bool
     people: int
     buyers: int
@@ -65,17 +69,24 @@ def currency_of(tx: Tx) -> str:
 
 async def journey_effect(tx: Tx, journey_id: uuid.UUID, currency: str | None = None) -> Measured:
     """Each person counts once, from their first entry. 1 statement."""
+    return (await journey_effects(tx, [journey_id], currency))[journey_id]
+
+
+async def journey_effects(
+    tx: Tx, journey_ids: Sequence[uuid.UUID], currency: str | None = None
+) -> dict[uuid.UUID, Measured]:
+    """The same of many. 1 statement."""
     currency = currency or currency_of(tx)
     sides = await tx.rows(
         _Side,
         """
         with first as (
-          select distinct on (person_id) person_id, is_held, entered_at, goal_until,
-                 goal_at is not null as got_there
-            from journeys.enrolment where cell = $1 and journey_id = $2
-           order by person_id, entered_at, id
+          select distinct on (journey_id, person_id) journey_id, person_id, is_held, entered_at,
+                 goal_until, goal_at is not null as got_there
+            from journeys.enrolment where cell = $1 and journey_id = any($2::uuid[])
+           order by journey_id, person_id, entered_at, id
         ), net as (
-          select f.is_held, f.got_there, f.goal_until, coalesce(o.net, 0) as net
+          select f.journey_id, f.is_held, f.got_there, f.goal_until, coalesce(o.net, 0) as net
             from first f
             left join lateral (
               select sum(greatest(0, p.secured_minor - p.refunded_minor))::bigint as net
@@ -83,28 +94,36 @@ async def journey_effect(tx: Tx, journey_id: uuid.UUID, currency: str | None = N
                where p.cell = $1 and p.person_id = f.person_id and p.currency = $3
                  and p.placed_at > f.entered_at and p.placed_at < f.goal_until
                  and p.state in ('placed', 'shipped', 'delivered')) o on true)
-        select is_held, count(*) as people, count(*) filter (where net > 0) as buyers,
+        select journey_id as id, is_held, count(*) as people,
+               count(*) filter (where net > 0) as buyers,
                count(*) filter (where got_there) as goals, sum(net)::bigint as net_minor,
                coalesce(var_samp(net), 0)::float8 as spread,
                count(*) filter (where goal_until > $4) as open_windows
-          from net group by is_held
+          from net group by journey_id, is_held
         """,
         tx.cell,
-        journey_id,
+        list(journey_ids),
         currency,
         tx.now,
     )
-    return _measured(currency, sides)
+    return _by_id(currency, journey_ids, sides)
 
 
 async def campaign_effect(tx: Tx, campaign_id: uuid.UUID, currency: str | None = None) -> Measured:
     """Members who could be written to when the campaign began, from that moment on. 1 statement."""
+    return (await campaign_effects(tx, [campaign_id], currency))[campaign_id]
+
+
+async def campaign_effects(
+    tx: Tx, campaign_ids: Sequence[uuid.UUID], currency: str | None = None
+) -> dict[uuid.UUID, Measured]:
+    """The same of many. 1 statement."""
     currency = currency or currency_of(tx)
     sides = await tx.rows(
         _Side,
         """
         with net as (
-          select m.state = 'held' as is_held, coalesce(o.net, 0) as net,
+          select c.id, m.state = 'held' as is_held, coalesce(o.net, 0) as net,
                  c.began_at + make_interval(days => c.window_days) as until_at
             from journeys.campaign c
             join journeys.member m on m.cell = $1 and m.campaign_id = c.id and m.state <> 'left'
@@ -115,19 +134,66 @@ async def campaign_effect(tx: Tx, campaign_id: uuid.UUID, currency: str | None =
                  and p.placed_at > c.began_at
                  and p.placed_at < c.began_at + make_interval(days => c.window_days)
                  and p.state in ('placed', 'shipped', 'delivered')) o on true
-           where c.id = $2)
-        select is_held, count(*) as people, count(*) filter (where net > 0) as buyers,
+           where c.id = any($2::uuid[]))
+        select id, is_held, count(*) as people, count(*) filter (where net > 0) as buyers,
                count(*) filter (where net > 0) as goals, sum(net)::bigint as net_minor,
                coalesce(var_samp(net), 0)::float8 as spread,
                count(*) filter (where until_at > $4) as open_windows
-          from net group by is_held
+          from net group by id, is_held
         """,
         tx.cell,
-        campaign_id,
+        list(campaign_ids),
         currency,
         tx.now,
     )
-    return _measured(currency, sides)
+    return _by_id(currency, campaign_ids, sides)
+
+
+async def segment_effects(
+    tx: Tx, segment_ids: Sequence[uuid.UUID], currency: str | None = None
+) -> dict[uuid.UUID, Measured]:
+    """Whatever was done to a segment's members against its holdout: everybody who came in the last
+    ``SEGMENT_DAYS``, gone since or not, for ``ENTRY_DAYS`` from their first entry. 1 statement."""
+    currency = currency or currency_of(tx)
+    sides = await tx.rows(
+        _Side,
+        """
+        with first as (
+          select e.segment_id, e.person_id, e.is_held, min(e.entered_at) as entered_at
+            from audience.v_entry e where e.cell = $1 and e.segment_id = any($2::uuid[])
+           group by e.segment_id, e.person_id, e.is_held
+          having min(e.entered_at) > $4::timestamptz - make_interval(days => $5::int)
+        ), net as (
+          select f.segment_id, f.is_held, f.entered_at + make_interval(days => $6::int) as until_at,
+                 coalesce(o.net, 0) as net
+            from first f
+            left join lateral (
+              select sum(greatest(0, p.secured_minor - p.refunded_minor))::bigint as net
+                from orders.v_purchase p
+               where p.cell = $1 and p.person_id = f.person_id and p.currency = $3
+                 and p.placed_at > f.entered_at
+                 and p.placed_at < f.entered_at + make_interval(days => $6::int)
+                 and p.state in ('placed', 'shipped', 'delivered')) o on true)
+        select segment_id as id, is_held, count(*) as people,
+               count(*) filter (where net > 0) as buyers, count(*) filter (where net > 0) as goals,
+               sum(net)::bigint as net_minor, coalesce(var_samp(net), 0)::float8 as spread,
+               count(*) filter (where until_at > $4) as open_windows
+          from net group by segment_id, is_held
+        """,
+        tx.cell,
+        list(segment_ids),
+        currency,
+        tx.now,
+        SEGMENT_DAYS,
+        ENTRY_DAYS,
+    )
+    return _by_id(currency, segment_ids, sides)
+
+
+def _by_id(
+    currency: str, ids: Sequence[uuid.UUID], sides: Sequence[_Side]
+) -> dict[uuid.UUID, Measured]:
+    return {one: _measured(currency, [s for s in sides if s.id == one]) for one in ids}
 
 
 def _measured(currency: str, sides: list[_Side]) -> Measured:

@@ -41,6 +41,7 @@ from pinwheel.growth.measurement.incrementality import (
     Trial,
     lifts,
     plan_trial,
+    stop_trial,
     trials,
 )
 from pinwheel.growth.measurement.model import (
@@ -181,6 +182,7 @@ __all__ = [
     "spend",
     "spent_on",
     "standing",
+    "stop_trial",
     "stretch_of",
     "trials",
     "weighted",

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from pinwheel.insight.experiments import Effect, Sample, fixed
+from pinwheel.insight.experiments import Effect, Sample, always_valid, fixed
 
 LEAST_UNITS = 3
 
@@ -26,7 +26,9 @@ class Side(msgspec.Struct, frozen=True):
 
 class Lift(msgspec.Struct, frozen=True, kw_only=True):
     """New buyers that came because of the channel, with the 95 % interval (Welch); None where
-    there is too little to tell. ``last_click`` is what last click says of the same time."""
+    there is too little to tell. ``last_click`` is what last click says of the same time.
+    ``is_stopped``: the trial was ended early, and its interval is the wider one that may be looked
+    at at any time."""
 
     channel: str
     evidence: str  # 'holdout', 'days', 'regions'
@@ -36,6 +38,7 @@ class Lift(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     cost_minor: int = 0
     last_click: float | None = None
+    is_stopped: bool = False
 
     @property
     def each_minor(self) -> float | None:
@@ -77,7 +80,7 @@ def by_regions(
 ) -> Lift:
     """Difference in differences: how much each region changed against the same stretch before,
     regions where it was on less those where it was off, times those where it was on."""
-    regions = sorted(before.keys() | during.keys())
+    regions = sorted(before.keys() | during.keys() | set(off))  # none before, none now: no change
     change = {r: float(during.get(r, 0) - before.get(r, 0)) for r in regions}
     on = [c for r, c in change.items() if r not in off]
     held = [c for r, c in change.items() if r in off]
@@ -119,13 +122,16 @@ def _means(
     units = len(on) + len(off)
     if min(len(on), len(off)) < LEAST_UNITS:
         return msgspec.structs.replace(_nothing(channel, evidence, units), **more)
-    found = fixed(_sample(off), _sample(on), relative=False)
+    samples = _sample(off), _sample(on)
+    found = fixed(*samples, relative=False)
+    if more.get("is_stopped"):
+        found = always_valid(*samples, relative=False, horizon=units)
     return _lift(channel, evidence, found, times, units, more)
 
 
 def _sample(values: Sequence[float]) -> Sample:
     mean = statistics.fmean(values)
-    return Sample(len(values), mean, statistics.variance(values), mean)
+    return Sample(len(values), mean, statistics.variance(values), mean, len(values) - 1)
 
 
 def _lift(

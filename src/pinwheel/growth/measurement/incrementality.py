@@ -7,7 +7,7 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -45,6 +45,9 @@ class NewTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Trial(msgspec.Struct, frozen=True):
+    """A plan as it was kept. ``stopped_on``: the first day that no longer counts, None while it
+    goes to its end."""
+
     id: uuid.UUID
     channel: str
     kind: str
@@ -54,6 +57,13 @@ class Trial(msgspec.Struct, frozen=True):
     off_regions: list[str]
     planned_at: dt.datetime
     planned_by: str
+    stopped_on: dt.date | None
+
+    @property
+    def over_on(self) -> dt.date:
+        """The first day after it."""
+        over = self.ends_on + dt.timedelta(days=1)
+        return min(over, self.stopped_on) if self.stopped_on else over
 
 
 async def plan_trial(tx: Tx, new: NewTrial) -> uuid.UUID:
@@ -104,10 +114,41 @@ async def trials(tx: Tx) -> list[Trial]:
     return await tx.rows(
         Trial,
         """
-        select id, channel, kind, starts_on, ends_on, off_days, off_regions, planned_at, planned_by
+        select id, channel, kind, starts_on, ends_on, off_days, off_regions, planned_at, planned_by,
+               stopped_on
           from measurement.trial where cell = $1 order by starts_on desc, id desc limit 100
         """,
         tx.cell,
+    )
+
+
+async def stop_trial(tx: Tx, trial_id: uuid.UUID, why: str) -> None:
+    """End a trial before its last day: today counts no more. What was seen until then is judged by
+    an interval that may be looked at at any time, for who stops early has looked. Refuses
+    ``NotFound`` and ``TrialUnclear``: it is over already."""
+    trial = await tx.the(
+        "trial",
+        Trial,
+        """
+        select id, channel, kind, starts_on, ends_on, off_days, off_regions, planned_at, planned_by,
+               stopped_on
+          from measurement.trial where cell = $1 and id = $2 for update
+        """,
+        tx.cell,
+        trial_id,
+    )
+    if trial.stopped_on is not None or trial.over_on <= tx.now.date():
+        raise TrialUnclear(why="it is over already", why_zh="试验已经结束")
+    await tx.run(
+        """
+        update measurement.trial set stopped_on = $3, stopped_by = $4, stopped_why = $5
+         where cell = $1 and id = $2
+        """,
+        tx.cell,
+        trial_id,
+        tx.now.date(),
+        tx.actor,
+        why,
     )
 
 
@@ -231,8 +272,10 @@ async def lifts(tx: Tx, since: dt.date, until: dt.date, currency: str) -> list[L
             )
         )
     for trial in await trials(tx):
-        over = trial.ends_on + dt.timedelta(days=1)
-        if trial.ends_on < since or trial.starts_on >= until or over > tx.now.date():
+        over = trial.over_on
+        if over <= max(since, trial.starts_on) or trial.starts_on >= until:
+            continue
+        if over > tx.now.date():
             continue
         found.append(await _trial_lift(tx, trial, over, currency))
     return found
@@ -240,9 +283,10 @@ async def lifts(tx: Tx, since: dt.date, until: dt.date, currency: str) -> list[L
 
 async def _trial_lift(tx: Tx, trial: Trial, over: dt.date, currency: str) -> Lift:
     length = over - trial.starts_on
-    more = {
+    more: dict[str, Any] = {
         "cost_minor": await _spent(tx, trial.channel, trial.starts_on, over, currency),
         "last_click": await _last_click(tx, trial.channel, trial.starts_on, over),
+        "is_stopped": trial.stopped_on is not None,
     }
     during = await _won_by(tx, trial.starts_on, over)
     if trial.kind == "days":

@@ -29,12 +29,17 @@ from pinwheel.growth.measurement.stepping import Moved, Rocket, Standing, Step
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.web import Answer, get, post, put
 
+TEXT = r"^[^\u0000]*$"  # what PostgreSQL can keep
 SCOPE = "growth"
 TAGS = ("growth",)
 
 
 class SpendReport(msgspec.Struct, forbid_unknown_fields=True):
     rows: Annotated[list[NewSpend], Meta(min_length=1, max_length=5000)]
+
+
+class Because(msgspec.Struct, frozen=True):
+    why: Annotated[str, Meta(min_length=3, max_length=500, pattern=TEXT)]
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -91,6 +96,13 @@ async def list_trials(tx: Tx) -> Answer[list[Trial]]:
 async def plan_trial(tx: Tx, data: NewTrial) -> Answer[Made]:
     """Plan to switch a channel off on some days or in some regions, before it begins."""
     return Answer(Made(await incrementality.plan_trial(tx, data)), status=201)
+
+
+@post("/api/v1/growth/trials/{trial_id:uuid}/stop", scope=SCOPE, tags=TAGS)
+async def stop_trial(tx: Tx, trial_id: UUID, data: Because) -> Answer[Made]:
+    """End a trial before its last day; what it showed until today stays."""
+    await incrementality.stop_trial(tx, trial_id, data.why)
+    return Answer(Made(trial_id))
 
 
 @get("/api/v1/growth/sharing", scope=SCOPE, tags=TAGS)

@@ -46,15 +46,22 @@ from pinwheel.growth.social.invite import (
     InviteTerms,
 )
 from pinwheel.growth.social.invite_payouts import (
+    LEAST_PAYOUT_MINOR,
+    PaidOut,
     Payout,
+    Promoter,
     RewardLine,
     Statement,
     TaxLine,
     pay_out,
+    payouts,
     promoter_statement,
+    promoters,
     rewards,
     set_tax_threshold,
+    tax_page,
     tax_report,
+    tax_threshold,
 )
 from pinwheel.growth.social.invite_payouts import brought as brought_by_campaign
 from pinwheel.growth.social.invite_people import (
@@ -91,6 +98,7 @@ from pinwheel.growth.social.model import (
     NotTrusted,
     OwnBargain,
     OwnInvite,
+    PayoutChanged,
     RewardPending,
     RewardReleased,
     RewardReversed,
@@ -162,6 +170,7 @@ from pinwheel.growth.social.team_seats import come_to_team
 from pinwheel.growth.social.team_stage import TeamStage
 
 __all__ = [
+    "LEAST_PAYOUT_MINOR",
     "AlreadyInTeam",
     "BargainBought",
     "BargainBuysOne",
@@ -203,8 +212,11 @@ __all__ = [
     "OwnBargain",
     "OwnInvite",
     "OwnTeam",
+    "PaidOut",
     "Payout",
+    "PayoutChanged",
     "Policy",
+    "Promoter",
     "RewardLine",
     "RewardPending",
     "RewardReleased",
@@ -260,8 +272,10 @@ __all__ = [
     "open_team_campaign",
     "open_teams",
     "pay_out",
+    "payouts",
     "plan_of_cuts",
     "promoter_statement",
+    "promoters",
     "rewards",
     "running_bargain_campaigns",
     "running_plans",
@@ -276,7 +290,9 @@ __all__ = [
     "start_team_campaign",
     "stop_bargain_campaign",
     "stop_team_campaign",
+    "tax_page",
     "tax_report",
+    "tax_threshold",
     "team_campaign",
     "team_campaigns",
     "team_line",

@@ -7,7 +7,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ CLAIM = "bargain"
 NONCE_BYTES = 16
 GRAIN = 1000
 Minor = Annotated[int, Meta(ge=0, le=10**12)]
+Stock = Literal["reserved", "while_stock_lasts"]
 PIECE = Unit("bargain-piece", "use")
 GIVEN = Account("bargain:pieces:given", PIECE, "credit")
 SOLD = Account("bargain:pieces:sold", PIECE)
@@ -26,7 +27,8 @@ SOLD = Account("bargain:pieces:sold", PIECE)
 class BargainTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator says of a campaign: from ``list_minor`` to ``floor_minor`` in exactly
     ``helps`` valid helps, each of at least ``least_cut_minor``. ``pieces_total`` is how many the
-    campaign sells at most; the shop's own stock is while it lasts, and the page says so."""
+    campaign sells at most. ``stock``: these pieces are put aside when it starts, or it sells while
+    stock lasts; the buyer is told which."""
 
     name: dict[str, Annotated[str, Meta(max_length=120)]]
     market: Annotated[str, Meta(min_length=1, max_length=20)]
@@ -39,6 +41,7 @@ class BargainTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     window_seconds: Annotated[int, Meta(ge=600, le=30 * 86_400)] = 86_400
     budget_id: uuid.UUID
     pieces_total: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    stock: Stock = "while_stock_lasts"
     per_identity: Annotated[int, Meta(ge=1, le=100)] = 1
     helps_per_identity: Annotated[int, Meta(ge=1, le=1000)] = 5
     starts_at: dt.datetime | None = None
@@ -60,6 +63,7 @@ class BargainCampaign(msgspec.Struct, frozen=True, kw_only=True):
     window_seconds: int
     budget_id: uuid.UUID
     pieces_total: int | None
+    stock: str
     per_identity: int
     helps_per_identity: int
     state: str
@@ -89,6 +93,8 @@ def faults(terms: BargainTerms) -> tuple[str, str, str] | None:
             "list less floor is too little for so many helps of the least cut",
             "标价与底价之差不足以让每次助力都达到最低砍价额",
         )
+    if terms.stock == "reserved" and terms.pieces_total is None:
+        return "pieces_total", "say how many pieces are put aside", "请填写要预留的件数"
     return None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pinwheel.ground.identity import GuestJoined, PersonErased
 from pinwheel.ground.ledger import HoldExpired
 from pinwheel.ground.trust import VerdictDecided
-from pinwheel.growth.social import bargain_settling
+from pinwheel.growth.social import bargain_settling, bargain_stock
 from pinwheel.growth.social.bargain_helping import ACT, settle_reviewed
 from pinwheel.growth.social.bargain_people import forget_bargainers, join_bargainers
 from pinwheel.growth.social.model import BargainAgain, BargainAsked, BargainDue
@@ -60,7 +60,9 @@ async def try_again(tx: Tx, events: Sequence[BargainAgain]) -> None:
 
 @every(seconds=5)
 async def look_at_bargains(tx: Tx) -> None:
-    """Bargains past their time: a step for each, once at a time."""
+    """Bargains past their time: a step for each, once at a time. Stock that no bargain can ask for
+    any more."""
+    await bargain_stock.free_ended_stock(tx)
     due: list[uuid.UUID] = await tx.values(
         """
         select id from social.bargain

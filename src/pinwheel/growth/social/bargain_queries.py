@@ -34,6 +34,7 @@ class BargainSight(msgspec.Struct, frozen=True, kw_only=True):
     name: dict[str, str]
     market: str
     offer_id: uuid.UUID
+    stock: str
     state: str
     currency: str
     list_minor: int
@@ -64,7 +65,8 @@ async def bargain_seen(tx: Tx, token: str, *, person_id: uuid.UUID | None = None
         "bargain",
         BargainSight,
         """
-        select b.id, b.campaign_id, b.token, c.name, c.market, c.offer_id, b.state, b.currency,
+        select b.id, b.campaign_id, b.token, c.name, c.market, c.offer_id, c.stock, b.state,
+               b.currency,
                b.list_minor, b.floor_minor, b.cut_minor,
                b.list_minor - b.floor_minor - b.cut_minor as left_minor,
                b.list_minor - b.cut_minor as price_minor, cardinality(b.cuts) as helps,
@@ -186,7 +188,7 @@ async def bargain_campaigns(
         BargainCampaign,
         """
         select id, name, market, currency, offer_id, list_minor, floor_minor, helps,
-               least_cut_minor, window_seconds, budget_id, pieces_total, per_identity,
+               least_cut_minor, window_seconds, budget_id, pieces_total, stock, per_identity,
                helps_per_identity, state, starts_at, ends_at
           from social.bargain_campaign
          where cell = $1 and ($2::uuid[] is null or id = any($2)) order by id desc limit $3
@@ -238,7 +240,7 @@ async def running_bargain_campaigns(
         BargainCampaign,
         """
         select id, name, market, currency, offer_id, list_minor, floor_minor, helps,
-               least_cut_minor, window_seconds, budget_id, pieces_total, per_identity,
+               least_cut_minor, window_seconds, budget_id, pieces_total, stock, per_identity,
                helps_per_identity, state, starts_at, ends_at
           from social.bargain_campaign
          where cell = $1 and market = $2 and state = 'running' and starts_at <= $3

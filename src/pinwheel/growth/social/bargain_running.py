@@ -25,6 +25,7 @@ from pinwheel.growth.social.bargain import (
     plan_of_cuts,
     start_purpose,
 )
+from pinwheel.growth.social.bargain_stock import free_stock, put_aside_stock
 from pinwheel.growth.social.model import (
     BargainExpired,
     BargainNotOffered,
@@ -71,8 +72,10 @@ async def save_bargain_campaign(
         """
         insert into social.bargain_campaign as c (cell, id, name, market, currency, offer_id,
                list_minor, floor_minor, helps, least_cut_minor, window_seconds, budget_id,
-               pieces_total, per_identity, helps_per_identity, starts_at, ends_at, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+               pieces_total, per_identity, helps_per_identity, starts_at, ends_at, created_at,
+               stock)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19)
         on conflict (cell, id) do update set name = excluded.name, market = excluded.market,
                currency = excluded.currency, offer_id = excluded.offer_id,
                list_minor = excluded.list_minor, floor_minor = excluded.floor_minor,
@@ -80,7 +83,7 @@ async def save_bargain_campaign(
                window_seconds = excluded.window_seconds, budget_id = excluded.budget_id,
                pieces_total = excluded.pieces_total, per_identity = excluded.per_identity,
                helps_per_identity = excluded.helps_per_identity, starts_at = excluded.starts_at,
-               ends_at = excluded.ends_at
+               ends_at = excluded.ends_at, stock = excluded.stock
          where c.state = 'draft'
         returning id
         """,
@@ -102,6 +105,7 @@ async def save_bargain_campaign(
         terms.starts_at or tx.now,
         terms.ends_at,
         tx.now,
+        terms.stock,
     )
     if written is None:
         raise CampaignNotDraft()
@@ -128,8 +132,9 @@ async def _check_terms(tx: Tx, terms: BargainTerms) -> None:
 
 
 async def start_bargain_campaign(tx: Tx, campaign_id: uuid.UUID) -> None:
-    """From now on (or from ``starts_at``) bargains may be started; the terms are promised. Safe to
-    repeat; ``CampaignNotDraft`` for one that was stopped."""
+    """From now on (or from ``starts_at``) bargains may be started; the terms are promised, and with
+    ``stock`` reserved its pieces are put aside. Safe to repeat; ``CampaignNotDraft`` for one that
+    was stopped, ``inventory.TooFewToPutAside``."""
     campaign = await _locked_campaign(tx, campaign_id)
     if campaign.state == "running":
         return
@@ -147,12 +152,15 @@ async def start_bargain_campaign(tx: Tx, campaign_id: uuid.UUID) -> None:
         [posted] = await ledger.post(tx, [given])
         if isinstance(posted, Refusal):
             raise posted
+    await put_aside_stock(tx, campaign)
 
 
 async def stop_bargain_campaign(tx: Tx, campaign_id: uuid.UUID) -> None:
     """No bargain is started any more; those that run go on to their deadline. Safe to repeat."""
-    await _locked_campaign(tx, campaign_id)
+    campaign = await _locked_campaign(tx, campaign_id)
     await _set_state(tx, campaign_id, "stopped")
+    if campaign.stock == "reserved":
+        await free_stock(tx, campaign_id)
 
 
 async def _set_state(tx: Tx, campaign_id: uuid.UUID, state: str) -> None:
@@ -170,7 +178,7 @@ async def _locked_campaign(tx: Tx, campaign_id: uuid.UUID) -> BargainCampaign:
         BargainCampaign,
         """
         select id, name, market, currency, offer_id, list_minor, floor_minor, helps,
-               least_cut_minor, window_seconds, budget_id, pieces_total, per_identity,
+               least_cut_minor, window_seconds, budget_id, pieces_total, stock, per_identity,
                helps_per_identity, state, starts_at, ends_at
           from social.bargain_campaign where cell = $1 and id = $2 for update
         """,
@@ -292,7 +300,7 @@ async def _open_campaign(tx: Tx, campaign_id: uuid.UUID) -> BargainCampaign:
         BargainCampaign,
         """
         select id, name, market, currency, offer_id, list_minor, floor_minor, helps,
-               least_cut_minor, window_seconds, budget_id, pieces_total, per_identity,
+               least_cut_minor, window_seconds, budget_id, pieces_total, stock, per_identity,
                helps_per_identity, state, starts_at, ends_at
           from social.bargain_campaign where cell = $1 and id = $2 for share
         """,

@@ -44,6 +44,8 @@ class _Seen(msgspec.Struct, frozen=True):
     offer_id: uuid.UUID
     budget_id: uuid.UUID
     name: dict[str, str]
+    campaign_id: uuid.UUID
+    stock: str
 
 
 class _Use(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ class BargainStage:
             _Seen,
             """
             select b.id, b.person_id, b.state, b.ends_at, b.list_minor, b.cut_minor, c.market,
-                   b.currency, c.offer_id, c.budget_id, c.name
+                   b.currency, c.offer_id, c.budget_id, c.name, b.campaign_id, c.stock
               from social.bargain b
               join social.bargain_campaign c on c.cell = b.cell and c.id = b.campaign_id
              where b.cell = $1 and b.id = any($2::uuid[])
@@ -101,6 +103,8 @@ class BargainStage:
         cut = min(off, seen.cut_minor)
         draft.take_off(*_discounts(seen, line.offer_id, cut, off - cut))
         draft.claimed.add(line.offer_id)
+        if seen.stock == "reserved":
+            draft.take_aside(line.offer_id, seen.campaign_id, 1)
         loaded.uses[draft.id] = _Use(seen, cut)
 
     async def record(self, tx: Tx, loaded: _Loaded | None, drafts: Sequence[Draft]) -> None:

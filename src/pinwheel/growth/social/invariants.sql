@@ -160,3 +160,32 @@ select a.order_id from social.attribution a
 select r.id from social.reward r
   join social.attribution a on a.cell = r.cell and a.order_id = r.root_order_id
  where r.level > 2 or (a.decision = 'deny' and r.state in ('pending', 'released'));
+
+-- promise: a bargain whose stock is reserved finds its piece put aside
+select c.id, n.open, n.left, coalesce(e.free, 0) as aside
+  from social.bargain_campaign c
+ cross join lateral (
+   select (select count(*) from social.bargain b
+            where b.cell = c.cell and b.campaign_id = c.id and b.state in ('running', 'reached')
+              and not exists (select from orders.v_line l where l.cell = b.cell and l.order_id = b.order_id
+                                                            and l.state <> 'cancelled')) as open,
+          case when c.state = 'running' and (c.ends_at is null or c.ends_at > $now)
+               then coalesce((select w.available from ledger.account a
+                               join ledger.v_balance w on w.cell = a.cell and w.account_id = a.id
+                              where a.cell = c.cell and a.code = 'bargain-campaign:' || c.id || ':pieces'), 0)
+               else 0 end as left) n
+  left join (select document_id, sum(free) as free from inventory.v_earmark group by document_id) e
+    on e.document_id = c.id
+ where c.stock = 'reserved' and c.state <> 'draft' and coalesce(e.free, 0) < n.open + n.left;
+
+-- promise: a bargain campaign that is over keeps no piece that nobody can ask for
+select c.id, e.free, n.open from social.bargain_campaign c
+  join (select document_id, sum(free) as free from inventory.v_earmark group by document_id) e
+    on e.document_id = c.id
+ cross join lateral (
+   select count(*) as open from social.bargain b
+    where b.cell = c.cell and b.campaign_id = c.id and b.state in ('running', 'reached', 'bought')
+      and not exists (select from orders.v_line l where l.cell = b.cell and l.order_id = b.order_id
+                                                    and l.state <> 'cancelled')) n
+ where c.stock = 'reserved' and e.free > n.open
+   and (c.ends_at < $now - interval '15 minutes');

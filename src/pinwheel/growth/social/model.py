@@ -324,6 +324,11 @@ class NothingToPay(Refusal):
     zh = "该用户没有 {currency} 应付款，或低于最低支付额 {least}。"
 
 
+class PayoutChanged(Refusal):
+    en = "What is due has changed since you looked. Look at the new amount, then confirm it."
+    zh = "应付金额在您查看后已变化，请核对新金额后再确认。"
+
+
 # --- teams: refusals
 
 

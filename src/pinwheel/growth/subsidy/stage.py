@@ -94,10 +94,11 @@ class SubsidyStage:
             await budgets.available(tx, paying),
             await _full_homes(tx, wanted, people),
         )
-        if self.withheld is not None and people:
+        named = [p for p in people if p != orders.STRANGER]  # no experiment is of nobody
+        if self.withheld is not None and named:
             for programme in wanted:
                 if programme.experiment_key:
-                    found = await self.withheld(tx, programme.experiment_key, people)
+                    found = await self.withheld(tx, programme.experiment_key, named)
                     loaded.withheld |= {(programme.id, i): is_out for i, is_out in found.items()}
         return loaded
 
@@ -110,6 +111,13 @@ class SubsidyStage:
             offers = {g.offer_id for g in await goods(tx, [p.id for p in active])} if active else ()
             known = self._known = (revision, active, set(offers))
         return known
+
+    async def speaks_of(
+        self, tx: Tx, revision: int, offer_ids: Sequence[uuid.UUID]
+    ) -> set[uuid.UUID]:
+        """The goods of active programmes among the offers."""
+        _, known, offers = await self._programmes(tx, revision)
+        return offers.intersection(offer_ids) if any(p.holds_at(tx.now) for p in known) else set()
 
     def decide(self, loaded: _Loaded | None, draft: Draft) -> None:
         if loaded is None:

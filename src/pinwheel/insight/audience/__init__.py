@@ -74,6 +74,7 @@ from pinwheel.insight.audience.rfm import (
     rfm_markets,
     rfm_names,
 )
+from pinwheel.insight.audience.tiers import PlaceLine, TierEffect, place_lines, tier_effects
 from pinwheel.insight.audience.values import (
     Assumptions,
     By,
@@ -106,6 +107,7 @@ __all__ = [
     "NotForPrices",
     "Overlap",
     "Place",
+    "PlaceLine",
     "Preview",
     "ProtectedAttribute",
     "Purpose",
@@ -118,6 +120,7 @@ __all__ = [
     "SegmentLine",
     "SegmentSaved",
     "SegmentUsed",
+    "TierEffect",
     "TooManySegments",
     "Value",
     "Words",
@@ -138,6 +141,7 @@ __all__ = [
     "note_activity",
     "outline",
     "overlap",
+    "place_lines",
     "places",
     "preview",
     "read_rule",
@@ -154,6 +158,7 @@ __all__ = [
     "sensitive_categories",
     "set_sensitive_categories",
     "set_tiers",
+    "tier_effects",
     "value_groups",
     "values_of",
 ]

@@ -134,29 +134,34 @@ async def archive_segment(tx: Tx, segment_id: uuid.UUID) -> None:
 async def set_tiers(tx: Tx, places: Sequence[Place]) -> int:
     """Say which tier places are; whoever ordered from there is decided again. How many people."""
     await lock(tx)
-    chosen = {(p.country, p.region.strip().lower()): p.tier for p in places}
-    countries, regions = [c for c, _ in chosen], [r for _, r in chosen]
+    chosen = {(p.country, p.region.strip().lower(), p.city.strip().lower()): p.tier for p in places}
+    countries, regions, cities = ([key[n] for key in chosen] for n in range(3))
     await tx.run(
         """
-        insert into audience.region_tier (country, region, tier, source)
-        select t.country, t.region, t.tier, $4
-          from unnest($1::text[], $2::text[], $3::smallint[]) as t(country, region, tier)
-        on conflict (country, region) do update set tier = excluded.tier, source = excluded.source
+        insert into audience.region_tier (country, region, city, tier, source)
+        select t.country, t.region, t.city, t.tier, $5
+          from unnest($1::text[], $2::text[], $3::text[], $4::smallint[])
+               as t(country, region, city, tier)
+        on conflict (country, region, city) do update
+           set tier = excluded.tier, source = excluded.source
         """,
         countries,
         regions,
+        cities,
         list(chosen.values()),
         tx.actor,
     )
     return await tx.run(
         """
-        update audience.person p set look_at = $4
-          from unnest($2::text[], $3::text[]) as t(country, region)
+        update audience.person p set look_at = $5
+          from unnest($2::text[], $3::text[], $4::text[]) as t(country, region, city)
          where p.cell = $1 and p.country = t.country and (t.region = '' or p.region = t.region)
+           and (t.city = '' or p.city = t.city)
         """,
         tx.cell,
         countries,
         regions,
+        cities,
         tx.now,
     )
 

@@ -8,6 +8,7 @@ whatever the number of people and whatever the planner knows of a young table.""
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from pinwheel.insight.audience.language import (
     Within,
     wanted,
 )
+from pinwheel.insight.audience.model import Place
 from pinwheel.kernel.db import Tx
 
 OPERATORS = {"<": "<", "<=": "<=", "=": "=", "!=": "<>", ">=": ">=", ">": ">"}
@@ -57,9 +59,10 @@ class Compiled(msgspec.Struct):
     values: list[Any]
 
 
-def compiled(rule: Rule) -> Compiled:
-    """One statement's ``from`` and ``where`` for ``rule``."""
-    weaver = _Weaver()
+def compiled(rule: Rule, tiers: Sequence[Place] | None = None) -> Compiled:
+    """One statement's ``from`` and ``where`` for ``rule``; ``tiers`` in place of the table that
+    the shop keeps, to try them."""
+    weaver = _Weaver(tiers)
     predicate = weaver.predicate(rule)
     joins = "".join(weaver.joins)
     return Compiled(
@@ -71,9 +74,10 @@ def compiled(rule: Rule) -> Compiled:
 
 
 class _Weaver:
-    def __init__(self) -> None:
+    def __init__(self, tiers: Sequence[Place] | None) -> None:
         self.joins: list[str] = []
         self.values: list[Any] = []
+        self.tiers = tiers
 
     def given(self, value: Any, kind: str) -> str:
         self.values.append(value)
@@ -113,18 +117,28 @@ class _Weaver:
         return self.named(rule)
 
     def tier(self, rule: Tier) -> str:
-        # The region's own tier, else the country's.
-        own, whole = f"j{len(self.joins)}", f"j{len(self.joins) + 1}"
-        self.joins.append(
-            f" left join audience.region_tier {own} on {own}.country = p.country"
-            f" and {own}.region = p.region"
-        )
-        self.joins.append(
-            f" left join audience.region_tier {whole} on {whole}.country = p.country"
-            f" and {whole}.region = ''"
-        )
+        # The nearest place that has one: the city in its region, the city, the region, the country.
+        table = "audience.region_tier" if self.tiers is None else self.tried(self.tiers)
+        found = []
+        for region, city in (("p.region", "p.city"), ("''", "p.city"), ("p.region", "''"),
+                             ("''", "''")):  # fmt: skip
+            name = f"j{len(self.joins)}"
+            self.joins.append(
+                f" left join {table} {name} on {name}.country = p.country"
+                f" and {name}.region = {region} and {name}.city = {city}"
+            )
+            found.append(f"{name}.tier")
         wanted_tiers = self.given(rule.any_of, "smallint[]")
-        return f"coalesce({own}.tier, {whole}.tier) = any({wanted_tiers})"
+        return f"coalesce({', '.join(found)}) = any({wanted_tiers})"
+
+    def tried(self, tiers: Sequence[Place]) -> str:
+        columns = (
+            self.given([p.country for p in tiers], "text[]"),
+            self.given([p.region for p in tiers], "text[]"),
+            self.given([p.city for p in tiers], "text[]"),
+            self.given([p.tier for p in tiers], "smallint[]"),
+        )
+        return f"(select * from unnest({', '.join(columns)}) as t(country, region, city, tier))"
 
     def money(self, rule: Money) -> str:
         market = self.given(rule.market, "text")

@@ -141,6 +141,8 @@ async def export(tx: Tx, person_id: uuid.UUID) -> Any:
         "counted": facts.did,
         "preferences_basis_points": tastes,
         "region_tier": facts.tier,
+        "city": facts.city,
+        "tier_by": facts.tier_by,
         "segments": rows,
     }
 
@@ -152,11 +154,18 @@ def judged(rule: Rule, known: Known, now: dt.datetime) -> list[Part]:
             where=where,
             deep=where.count(".of"),
             asks=asks(part),
-            figure=_shown(figure(part, known, now)),
+            figure=_shown(figure(part, known, now)) + _place(part, known),
             holds=decide(part, known, now),
         )
         for where, part in parts_of(rule)
     ]
+
+
+def _place(part: Rule, known: Known) -> str:
+    """The place that a tier is of: the city's own, else the region's, else the country's."""
+    if not isinstance(part, Tier) or known.tier_by is None:
+        return ""
+    return f" · {({'city': known.city, 'region': known.region}).get(known.tier_by, known.country)}"
 
 
 def outline(rule: Rule) -> list[tuple[int, Words]]:

@@ -52,10 +52,11 @@ async def _purchases(tx: Tx, ids: list[uuid.UUID]) -> None:
     await tx.run(
         """
         insert into audience.purchase (cell, person_id, order_id, market, currency, country, region,
-               channel, at, is_cancelled, stands, net_minor, goods_minor, fee_minor, gift_minor,
-               pieces, returned)
+               city, channel, at, is_cancelled, stands, net_minor, goods_minor, fee_minor,
+               gift_minor, pieces, returned)
         select o.cell, o.person_id, o.order_id, o.market, o.currency, o.country,
-               lower(btrim(o.region)), o.channel, o.placed_at, o.state = 'cancelled',
+               lower(btrim(o.region)), lower(btrim(o.city)), o.channel, o.placed_at,
+               o.state = 'cancelled',
                o.state <> 'cancelled' and coalesce(l.kept, 0) > 0,
                case when o.state = 'cancelled' then 0
                     else greatest(0, o.secured_minor - o.refunded_minor) end,
@@ -143,7 +144,7 @@ async def _sums(tx: Tx, ids: list[uuid.UUID]) -> None:
     await tx.run(
         """
         insert into audience.person (cell, person_id, orders, cancelled_orders, pieces,
-               returned_pieces, first_at, last_at, market, country, region, channel)
+               returned_pieces, first_at, last_at, market, country, region, city, channel)
         select p.cell, p.person_id, count(*) filter (where stands),
                count(*) filter (where is_cancelled), coalesce(sum(pieces), 0),
                coalesce(sum(returned), 0), min(at) filter (where stands),
@@ -151,11 +152,12 @@ async def _sums(tx: Tx, ids: list[uuid.UUID]) -> None:
                (array_agg(market order by at desc, order_id desc))[1],
                (array_agg(country order by at desc, order_id desc))[1],
                (array_agg(region order by at desc, order_id desc))[1],
+               (array_agg(city order by at desc, order_id desc))[1],
                (array_agg(channel order by at desc, order_id desc))[1]
           from audience.purchase p where cell = $1 and person_id = any($2::uuid[])
          group by cell, person_id
         union all
-        select $1, a.person_id, 0, 0, 0, 0, null, null, '', '', '', ''
+        select $1, a.person_id, 0, 0, 0, 0, null, null, '', '', '', '', ''
           from (select distinct person_id from audience.activity
                  where cell = $1 and person_id = any($2::uuid[])) a
          where not exists (select from audience.purchase p

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from pinwheel.ground.identity import ConsentChanged, GuestsForgotten, PersonErased
-from pinwheel.insight.audience import counting, rfm, valuing, walking
+from pinwheel.insight.audience import counting, rfm, sizing, valuing, walking
 from pinwheel.insight.audience.model import FIRST, SegmentSaved, ValueDue
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.events import Event, after, during, every, outside
@@ -50,6 +50,11 @@ async def forget_withdrawn(tx: Tx, events: Sequence[ConsentChanged]) -> None:
 @every(seconds=5)
 async def look_again(tx: Tx) -> None:
     await walking.look_again(tx)
+
+
+@every(seconds=60)
+async def reckon_sizes(tx: Tx) -> None:
+    await sizing.reckon(tx)
 
 
 @after(SegmentSaved, WalkGoesOn)

@@ -25,7 +25,9 @@ class _Person(msgspec.Struct, frozen=True):
     country: str
     region: str
     channel: str
+    city: str
     tier: int | None
+    tier_by: str | None
 
 
 class _Bought(msgspec.Struct, frozen=True):
@@ -57,12 +59,15 @@ async def known(tx: Tx, person_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Know
         _Person,
         """
         select p.person_id, p.orders, p.cancelled_orders, p.pieces, p.returned_pieces, p.first_at,
-               p.last_at, p.market, p.country, p.region, p.channel, t.tier::int as tier
+               p.last_at, p.market, p.country, p.region, p.channel, p.city, t.tier::int as tier,
+               t.by as tier_by
           from audience.person p
           left join lateral (
-            select tier from audience.region_tier t
-             where t.country = p.country and t.region in (p.region, '')
-             order by t.region desc limit 1) t on true
+            select tier, case when t.city <> '' then 'city' when t.region <> '' then 'region'
+                         else 'country' end as by
+              from audience.region_tier t
+             where t.country = p.country and t.region in (p.region, '') and t.city in (p.city, '')
+             order by t.city <> '' desc, t.region <> '' desc limit 1) t on true
          where p.cell = $1 and p.person_id = any($2::uuid[])
         """,
         tx.cell,
@@ -81,7 +86,9 @@ async def known(tx: Tx, person_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Know
             country=p.country,
             region=p.region,
             channel=p.channel,
+            city=p.city,
             tier=p.tier,
+            tier_by=p.tier_by,
         )
         for p in people
     }

@@ -70,7 +70,9 @@ class Known(msgspec.Struct, kw_only=True):
     country: str = ""
     region: str = ""
     channel: str = ""
+    city: str = ""
     tier: int | None = None
+    tier_by: str | None = None
     buys: list[Buy] = []
     spends: dict[str, Spend] = {}
     tastes: dict[tuple[str, uuid.UUID], int] = {}
@@ -114,11 +116,13 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The tier of a region; region '' is the rest of the country."""
+    """The tier of a city, or of a region; region '' is the rest of the country (of a city: it is
+    wherever it is). The nearest wins: a city of its region, a city, the region, the country."""
 
     country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
     region: Annotated[str, Meta(max_length=100)]
     tier: Annotated[int, Meta(ge=1, le=5)]
+    city: Annotated[str, Meta(max_length=100)] = ""
 
 
 def bucket_of(segment_id: uuid.UUID, person_id: uuid.UUID) -> int:

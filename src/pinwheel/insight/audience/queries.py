@@ -12,10 +12,10 @@ import msgspec
 from pinwheel.insight.audience.compiling import compiled, plan_for_many
 from pinwheel.insight.audience.language import read
 from pinwheel.insight.audience.model import FIRST, LAST, NewSegment, Place, Segment
+from pinwheel.insight.audience.sizing import HISTORY_DAYS, LIVE
 from pinwheel.kernel.db import Tx
 
 SAMPLE = 10
-HISTORY_DAYS = 60
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -30,7 +30,8 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class SegmentLine(msgspec.Struct, frozen=True):
-    """A segment with its figures: members, of them held out, entries and exits of 7 days."""
+    """A segment with its figures: members, of them held out, entries and exits of 7 days.
+    ``reckoned_at``: when; None: just now."""
 
     id: uuid.UUID
     name: dict[str, str]
@@ -42,6 +43,7 @@ class SegmentLine(msgspec.Struct, frozen=True):
     held: int
     entered: int
     left: int
+    reckoned_at: dt.datetime | None = None
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -65,6 +67,10 @@ class Day(msgspec.Struct, frozen=True):
     entered: int
     left: int
     size: int
+
+
+class _Days(msgspec.Struct, frozen=True):
+    days: list[Day]
 
 
 async def memberships(
@@ -108,30 +114,40 @@ async def members(
 
 
 async def segments(tx: Tx) -> list[SegmentLine]:
-    """Every segment that is not archived, the newest first, with its figures. 1 statement."""
+    """Every segment that is not archived, the newest first, with its figures: those of large ones
+    as they were reckoned, of small ones as they are now. 1 statement."""
     return await tx.rows(
         SegmentLine,
         """
         select s.id, s.name, s.purpose, s.holdout_basis_points,
                s.computed < s.version as is_counting, s.changed_at,
-               n.size, n.held, e.entered, l.left
+               coalesce(f.size, n.size) as size, coalesce(f.held, n.held) as held,
+               coalesce(f.entered, e.entered) as entered, coalesce(f.went, l.left) as left,
+               f.at as reckoned_at
           from audience.segment s
+          left join audience.segment_figure f on f.segment_id = s.id and f.cell = s.cell
          cross join lateral (
            select count(*) as size,
                   count(*) filter (where m.bucket < s.holdout_basis_points) as held
-             from audience.membership m
-            where m.cell = s.cell and m.segment_id = s.id and m.left_at is null) n
+             from (select bucket from audience.membership m
+                    where f.at is null and m.cell = s.cell and m.segment_id = s.id
+                      and m.left_at is null limit $3) m) n
          cross join lateral (
-           select count(*) as entered from audience.membership m
-            where m.cell = s.cell and m.segment_id = s.id and m.entered_at > $2) e
+           select count(*) as entered from (
+             select from audience.membership m
+              where f.at is null and m.cell = s.cell and m.segment_id = s.id
+                and m.entered_at > $2 limit $3) m) e
          cross join lateral (
-           select count(*) as left from audience.membership m
-            where m.cell = s.cell and m.segment_id = s.id and m.left_at > $2) l
+           select count(*) as left from (
+             select from audience.membership m
+              where f.at is null and m.cell = s.cell and m.segment_id = s.id
+                and m.left_at > $2 limit $3) m) l
          where s.cell = $1 and s.archived_at is null
          order by s.id desc
         """,
         tx.cell,
         tx.later_than(-7 * 86_400),
+        LIVE + 1,
     )
 
 
@@ -197,16 +213,29 @@ async def matching(tx: Tx, new: NewSegment) -> set[uuid.UUID]:
 
 
 async def overlap(tx: Tx, segment_ids: Sequence[uuid.UUID]) -> list[Overlap]:
-    """How many are in both, for each two of at most 12 segments (each with itself: its size)."""
+    """How many are in both, for each two of at most 12 segments (each with itself: its size); of
+    large segments as it was reckoned. 1 statement."""
     return await tx.rows(
         Overlap,
         """
+        with kept as (
+          select segment_id, shared from audience.segment_figure
+           where cell = $1 and segment_id = any($2::uuid[])
+        )
+        select least(k.segment_id, o.id::uuid) as a, greatest(k.segment_id, o.id::uuid) as b,
+               max(o.n::bigint) as both
+          from kept k cross join lateral jsonb_each_text(k.shared) as o(id, n)
+         where o.id::uuid = any($2::uuid[])
+         group by 1, 2
+        union all
         select a.segment_id as a, b.segment_id as b, count(*) as both
           from audience.membership a
           join audience.membership b on b.cell = a.cell and b.person_id = a.person_id
            and b.left_at is null and b.segment_id >= a.segment_id
          where a.cell = $1 and a.left_at is null and a.segment_id = any($2::uuid[])
            and b.segment_id = any($2::uuid[])
+           and a.segment_id not in (select segment_id from kept)
+           and b.segment_id not in (select segment_id from kept)
          group by a.segment_id, b.segment_id
         """,
         tx.cell,
@@ -215,7 +244,16 @@ async def overlap(tx: Tx, segment_ids: Sequence[uuid.UUID]) -> list[Overlap]:
 
 
 async def history(tx: Tx, segment_id: uuid.UUID, days: int = HISTORY_DAYS) -> list[Day]:
-    """Size, entries and exits of each of the last days (UTC), the oldest first. 1 statement."""
+    """Size, entries and exits of each of the last days (UTC), the oldest first; of a large segment
+    as they were reckoned, 60 days at most. 2 statements at most."""
+    kept = await tx.row(
+        _Days,
+        "select days from audience.segment_figure where cell = $1 and segment_id = $2",
+        tx.cell,
+        segment_id,
+    )
+    if kept is not None:
+        return kept.days[-days:]
     return await tx.rows(
         Day,
         """
@@ -246,5 +284,8 @@ async def places(tx: Tx) -> list[Place]:
     """The tier of each place, by country."""
     return await tx.rows(
         Place,
-        "select country, region, tier from audience.region_tier order by country, tier, region",
+        """
+        select country, region, tier, city from audience.region_tier
+         order by country, tier, region, city
+        """,
     )

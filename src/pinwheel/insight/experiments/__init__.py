@@ -38,8 +38,8 @@ from pinwheel.insight.experiments.exposing import (
     reward,
     save_clusters,
 )
-from pinwheel.insight.experiments.judging import Arm, Figures, Line, RailState
-from pinwheel.insight.experiments.measuring import forget_people, moments, refresh
+from pinwheel.insight.experiments.judging import Arm, Figures, Leak, Line, RailState
+from pinwheel.insight.experiments.measuring import forget_people, refresh
 from pinwheel.insight.experiments.model import (
     METRICS,
     Assignment,
@@ -97,6 +97,7 @@ from pinwheel.insight.experiments.statistics import (
     mismatch,
     mismatch_anytime,
 )
+from pinwheel.insight.experiments.summing import moments
 
 __all__ = [
     "METRICS",
@@ -116,6 +117,7 @@ __all__ = [
     "KeyTaken",
     "LayerFull",
     "LayerUnit",
+    "Leak",
     "Line",
     "Metric",
     "Moments",

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pinwheel.insight.experiments import bandit, judging, measuring
+from pinwheel.insight.experiments import bandit, judging, measuring, summing
 from pinwheel.insight.experiments import statistics as st
 from pinwheel.insight.experiments.exposing import raise_revision
 from pinwheel.insight.experiments.model import (
@@ -308,7 +308,7 @@ async def reweigh(tx: Tx, key: str, seed: int) -> dict[str, int]:
     if now.plan.mode != "bandit":
         raise Invalid("mode", "only a bandit changes its weights", "只有老虎机模式会调整权重")
     goal = next(m for m in now.metrics if m.key == now.plan.goal)
-    sums = await measuring.moments(tx, now, goal)
+    sums = await summing.moments(tx, now, goal)
     arms = {v.key: st.mean(sums.get(v.key, st.Moments(n=0))) for v in now.plan.variations}
     if goal.better == "down":
         arms = {k: msgspec.structs.replace(s, mean=-s.mean) for k, s in arms.items()}

@@ -3,12 +3,44 @@ control group hears of the treatment and the difference shrinks."""
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from pinwheel.insight.experiments.model import WHOLE, Plan
 
 Edge = tuple[uuid.UUID, uuid.UUID]
 ROUNDS = 20
+LEAST_CHANCE = 0.01  # of being among one's own: whose is smaller would weigh more than a hundred
+
+
+def ties(
+    edges: Iterable[Edge], groups: Mapping[uuid.UUID, uuid.UUID]
+) -> dict[uuid.UUID, Counter[uuid.UUID]]:
+    """With how many people of each group each person is tied; a tie told twice is one."""
+    found: dict[uuid.UUID, Counter[uuid.UUID]] = defaultdict(Counter)
+    for a, b in {(min(edge), max(edge)) for edge in edges if edge[0] != edge[1]}:
+        found[a][groups[b]] += 1
+        found[b][groups[a]] += 1
+    return found
+
+
+def chances(plan: Plan, rollout: int) -> dict[str, float]:
+    """The chance that a group is sent each way. A group that is kept out has the shop as it is,
+    which is what the control has."""
+    taken = plan.layer_share / WHOLE if plan.layer else 1.0
+    taken *= (1 - plan.holdout / WHOLE) * rollout / WHOLE
+    found = {v.key: taken * v.weight / WHOLE for v in plan.variations}
+    found[plan.variations[0].key] += 1 - taken
+    return found
+
+
+def most_others(by_way: Mapping[str, float]) -> int:
+    """To how many other groups somebody may be tied to be counted: with more, the chance that all
+    of them are sent the same way is below ``LEAST_CHANCE`` for one of the ways."""
+    rarest = min(by_way.values())
+    return 0 if rarest <= 0 else 10**6 if rarest >= 1 else int(math.log(LEAST_CHANCE, rarest))
 
 
 def clusters(edges: Sequence[Edge], *, most: int = 200) -> dict[uuid.UUID, uuid.UUID]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pinwheel.insight.experiments.assigning import Definition, assign, left_out
-from pinwheel.insight.experiments.clusters import Edge, clusters
+from pinwheel.insight.experiments.clusters import Edge, clusters, ties
 from pinwheel.insight.experiments.model import (
     Assignment,
     Metric,
@@ -244,26 +244,52 @@ async def force(tx: Tx, key: str, subject_id: uuid.UUID, variation: str | None) 
 
 async def save_clusters(tx: Tx, key: str, edges: Sequence[Edge], *, most: int = 200) -> int:
     """Find the groups of a graph (who shares with whom), at most ``most`` people each, and send
-    each group the same way. Only before the experiment's start. How many groups."""
+    each group the same way. What is cut is kept, for the figures. Only before the experiment's
+    start. How many groups."""
     found = await experiment(tx, key)
     if found.state != "draft":
         raise WrongState(key=key, state=found.state, wanted="draft")
     groups = clusters(edges, most=most)
+    tied = ties(edges, groups)
     # A group isn't named after a member: it outlives their erasure.
     names = {group: tx.new_id() for group in dict.fromkeys(groups.values())}
     await tx.run(
-        "delete from experiments.member where cell = $1 and experiment_id = $2", tx.cell, found.id
+        """
+        with gone as (delete from experiments.tie where cell = $1 and experiment_id = $2)
+        delete from experiments.member where cell = $1 and experiment_id = $2
+        """,
+        tx.cell,
+        found.id,
     )
     await tx.run(
         """
-        insert into experiments.member (cell, experiment_id, subject_id, cluster_id)
-        select $1, $2, m.subject_id, m.cluster_id
-          from unnest($3::uuid[], $4::uuid[]) as m(subject_id, cluster_id)
+        insert into experiments.member (cell, experiment_id, subject_id, cluster_id, ties)
+        select $1, $2, m.subject_id, m.cluster_id, m.ties
+          from unnest($3::uuid[], $4::uuid[], $5::int[]) as m(subject_id, cluster_id, ties)
         """,
         tx.cell,
         found.id,
         list(groups),
         [names[group] for group in groups.values()],
+        [tied[one].total() for one in groups],
+    )
+    cut = [
+        (one, names[group], n)
+        for one, own in groups.items()
+        for group, n in tied[one].items()
+        if group != own
+    ]
+    await tx.run(
+        """
+        insert into experiments.tie (cell, experiment_id, subject_id, cluster_id, ties)
+        select $1, $2, t.subject_id, t.cluster_id, t.ties
+          from unnest($3::uuid[], $4::uuid[], $5::int[]) as t(subject_id, cluster_id, ties)
+        """,
+        tx.cell,
+        found.id,
+        [one for one, _, _ in cut],
+        [group for _, group, _ in cut],
+        [n for _, _, n in cut],
     )
     return len(names)
 

@@ -49,11 +49,28 @@ class RailState(msgspec.Struct, frozen=True):
     lift: Effect
 
 
+class Leak(msgspec.Struct, frozen=True):
+    """What the clusters don't hold together. ``ties`` of those exposed, how many of them are
+    ``cut``; ``units`` exposed, ``apart`` whose other groups were all sent their own way (only they
+    are in the figures, weighted by how rare that is), ``wide`` who are tied to so many groups that
+    they are in no figure."""
+
+    ties: int
+    cut: int
+    units: int
+    apart: int
+    wide: int
+
+    @property
+    def share(self) -> float:
+        return self.cut / self.ties if self.ties else 0.0
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """All figures of a phase. ``counts``: units exposed by variation, ``expected`` what the weights
     wanted, ``srm`` the p-value by chi-square and ``srm_anytime`` the one that may be looked at all
     the time; ``crossed``: people seen in two variations, in no figure; ``elsewhere``: orders in
-    another currency, not counted."""
+    another currency, not counted; ``leak``: of cluster experiments, what the clusters cut."""
 
     at: dt.datetime
     counts: dict[str, int]
@@ -62,6 +79,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     srm_anytime: float
     crossed: int = 0
     elsewhere: int = 0
+    leak: Leak | None = None
     lines: list[Line] = []
     rails: list[RailState] = []
 
@@ -96,7 +114,9 @@ def judge_metric(metric: Metric, plan: Plan, moments: Mapping[str, Moments]) -> 
 
 
 def _sample(metric: Metric, plan: Plan, m: Moments) -> Sample:
-    if metric.kind == "ratio" or plan.unit == "cluster":
+    if plan.unit == "cluster":
+        return st.clustered(m)
+    if metric.kind == "ratio":
         return st.ratio(m)
     return st.proportion(m) if metric.kind == "proportion" else st.mean(m)
 

@@ -1,4 +1,4 @@
-"""From the exposure log and the orders' published views to sums: one statement a metric."""
+"""The figures of a phase: made by a job, kept, and what the erased leave of them."""
 
 from __future__ import annotations
 
@@ -8,102 +8,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinwheel.insight.experiments import judging
+from pinwheel.insight.experiments import judging, spilling, summing
 from pinwheel.insight.experiments import statistics as st
 from pinwheel.insight.experiments.judging import Figures
 from pinwheel.insight.experiments.model import Batch, Experiment, Metric, Phase
 from pinwheel.insight.experiments.queries import batches
-from pinwheel.insight.experiments.statistics import Moments
 from pinwheel.kernel.db import Tx
-
-
-class _Sums(msgspec.Struct, frozen=True):
-    variation: str
-    n: int
-    y: float
-    yy: float
-    d: float
-    dd: float
-    yd: float
-    x: float
-    xx: float
-    xy: float
-
-
-async def moments(tx: Tx, phase: Phase, metric: Metric) -> dict[str, Moments]:
-    """The sums of one metric by variation, over all units at ``tx.now``. One statement."""
-    of = _of_clusters if phase.plan.unit == "cluster" else _of_units
-    return {
-        row.variation: Moments(
-            **{name: getattr(row, name) for name in Moments.__struct_fields__},
-        )
-        for row in await of(tx, phase, metric)
-    }
-
-
-async def _of_units(tx: Tx, phase: Phase, metric: Metric) -> list[_Sums]:
-    # A proportion and a mean have one denominator a unit, so it isn't squared for nothing; a cap
-    # by quantile is over all variations together, else it would hide the treatment's own tail.
-    return await tx.rows(
-        _Sums,
-        """
-        with measured as materialized (
-          select variation, value, denominator, before
-            from experiments.measured($1::smallint, $2::uuid, $3::int, $4::jsonb, null, $5)
-        ), cap as (
-          select coalesce($6::float8,
-                   case when $7::float8 is not null
-                        then (select percentile_disc($7) within group (order by value)
-                                from measured where value > 0) end, 'infinity') as most
-        )
-        select m.variation, count(*) as n, sum(y) as y, sum(y * y) as yy, sum(d) as d,
-               sum(d * d) as dd, sum(y * d) as yd, sum(x) as x, sum(x * x) as xx, sum(x * y) as xy
-          from (select variation, least(value, most) as y, denominator as d,
-                       least(before, most) as x
-                  from measured cross join cap) m
-         group by m.variation
-        """,
-        tx.cell,
-        phase.experiment_id,
-        phase.number,
-        msgspec.to_builtins(metric),
-        tx.now,
-        metric.cap_minor,
-        metric.cap_quantile,
-    )
-
-
-async def _of_clusters(tx: Tx, phase: Phase, metric: Metric) -> list[_Sums]:
-    """As ``_of_units`` with the cluster as the unit: d is its size (of a ratio: its denominator),
-    so that the ratio of sums is the mean of units and its error knows of the clusters."""
-    return await tx.rows(
-        _Sums,
-        """
-        with measured as materialized (
-          select variation, coalesce(cluster_id, subject_id) as cluster_id, value, denominator,
-                 before
-            from experiments.measured($1::smallint, $2::uuid, $3::int, $4::jsonb, null, $5)
-        ), cap as (
-          select coalesce($6::float8,
-                   case when $7::float8 is not null
-                        then (select percentile_disc($7) within group (order by value)
-                                from measured where value > 0) end, 'infinity') as most
-        )
-        select m.variation, count(*) as n, sum(y) as y, sum(y * y) as yy, sum(d) as d,
-               sum(d * d) as dd, sum(y * d) as yd, sum(x) as x, sum(x * x) as xx, sum(x * y) as xy
-          from (select variation, sum(least(value, most)) as y, sum(denominator) as d,
-                       sum(least(before, most)) as x
-                  from measured cross join cap group by variation, cluster_id) m
-         group by m.variation
-        """,
-        tx.cell,
-        phase.experiment_id,
-        phase.number,
-        msgspec.to_builtins(metric),
-        tx.now,
-        metric.cap_minor,
-        metric.cap_quantile,
-    )
 
 
 class _Count(msgspec.Struct, frozen=True):
@@ -174,7 +84,8 @@ async def _elsewhere(tx: Tx, phase: Phase) -> int:
 
 
 async def measure(tx: Tx, phase: Phase) -> Figures:
-    """Every figure of a phase as it is at ``tx.now``. One statement a metric and four more."""
+    """Every figure of a phase as it is at ``tx.now``. Two statements a span of days that metrics
+    look at, and six more."""
     # Everybody is read, not one: by hashing, never by a million visits to an index.
     await tx.run("set local enable_seqscan = on")
     await tx.run("set local enable_nestloop = off")
@@ -191,10 +102,9 @@ async def measure(tx: Tx, phase: Phase) -> Figures:
         plan, {n: (units, _weights(weights.get(n))) for n, units in by_batch.items()}
     )
     seen, wanted = list(counts.values()), [expected[key] for key in counts]
-    lines = [
-        judging.judge_metric(metric, plan, await moments(tx, phase, metric))
-        for metric in phase.metrics
-    ]
+    ways = await spilling.ways(tx, phase)
+    sums = await summing.all_moments(tx, phase, phase.metrics, ways)
+    lines = [judging.judge_metric(metric, plan, sums[metric.key]) for metric in phase.metrics]
     return Figures(
         at=tx.now,
         counts=counts,
@@ -203,6 +113,7 @@ async def measure(tx: Tx, phase: Phase) -> Figures:
         srm_anytime=st.mismatch_anytime(seen, wanted) if any(wanted) else 1.0,
         crossed=await _crossed(tx, phase) if plan.unit == "visitor" else 0,
         elsewhere=await _elsewhere(tx, phase),
+        leak=await spilling.leak(tx, phase, ways),
         lines=lines,
         rails=judging.rails(plan, lines),
     )
@@ -275,6 +186,14 @@ async def forget_people(tx: Tx, person_ids: Sequence[uuid.UUID]) -> None:
           delete from experiments.forced where cell = $1 and subject_id = any($7::uuid[])
         ), left_group as (
           delete from experiments.member where cell = $1 and subject_id = any($7::uuid[])
+        ), untied as (
+          delete from experiments.tie where cell = $1 and subject_id = any($7::uuid[])
+          returning experiment_id, subject_id, cluster_id, ties
+        ), still_tied as ( -- whose figures stay weighs as before, as nobody
+          insert into experiments.tie (cell, experiment_id, subject_id, cluster_id, ties)
+          select $1, t.experiment_id, old.nobody, t.cluster_id, t.ties
+            from untied t join old on old.experiment_id = t.experiment_id
+             and old.subject_id = t.subject_id
         ), nameless as (
           delete from experiments.reward
            where cell = $1 and (subject_id = any($7::uuid[])

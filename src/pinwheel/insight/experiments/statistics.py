@@ -13,9 +13,21 @@ import msgspec
 from scipy import special, stats
 
 
+class Leverage(msgspec.Struct, frozen=True):
+    """Sums over one variation's clusters, each divided by 1 - h, h being its share of d: a large
+    cluster pulls the mean to itself, so that its own residual is too small. ``freedom``: of the
+    variance that these sums make."""
+
+    yy: float
+    yd: float
+    dd: float
+    freedom: float
+
+
 class Moments(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over one variation's units: y the numerator, d the denominator, x the value before
-    exposure (the covariate of CUPED). ``n`` units (of cluster experiments: clusters)."""
+    exposure (the covariate of CUPED). ``n`` units (of cluster experiments: clusters).
+    ``leverage``: of clusters alone."""
 
     n: int
     y: float = 0.0
@@ -26,16 +38,19 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
     x: float = 0.0
     xx: float = 0.0
     xy: float = 0.0
+    leverage: Leverage | None = None
 
 
 class Sample(msgspec.Struct, frozen=True):
     """One arm as a test sees it: ``variance`` of one unit, ``plain`` the mean without adjustment
-    (what a relative difference is relative to)."""
+    (what a relative difference is relative to). ``freedom``: of the variance, when it isn't the
+    n - 1 of single units."""
 
     n: int
     mean: float
     variance: float
     plain: float
+    freedom: float | None = None
 
     @property
     def error(self) -> float:
@@ -78,8 +93,7 @@ def proportion(m: Moments) -> Sample:
 
 
 def ratio(m: Moments) -> Sample:
-    """The sum of y over the sum of d by the delta method (Deng, Knoblich, Lu 2018). Over clusters
-    with d their size it is the mean of all units with a cluster-robust error."""
+    """The sum of y over the sum of d by the delta method (Deng, Knoblich, Lu 2018)."""
     if m.n <= 1 or m.d == 0:
         return Sample(m.n, 0.0, 0.0, 0.0)
     my, md = m.y / m.n, m.d / m.n
@@ -89,6 +103,44 @@ def ratio(m: Moments) -> Sample:
         + my**2 * _variance(m.n, m.d, m.dd) / md**4
     )
     return Sample(m.n, m.y / m.d, max(variance, 0.0), m.y / m.d)
+
+
+def clustered(m: Moments) -> Sample:
+    """The sum of y over the sum of d, of clusters: with d their sizes the mean of all units. The
+    variance is CR2 (Bell and McCaffrey 2002: a cluster's residual over the root of 1 - h, which
+    makes it unbiased when the units are independent) and its degrees of freedom are theirs too;
+    without these few clusters of unequal size are believed too much (Imbens and Kolesár 2016)."""
+    if m.n <= 1 or m.d == 0 or m.leverage is None:
+        return Sample(m.n, 0.0, 0.0, 0.0)
+    mean, of = m.y / m.d, m.leverage
+    variance = (of.yy - 2 * mean * of.yd + mean**2 * of.dd) / m.d**2
+    return Sample(m.n, mean, max(variance, 0.0) * m.n, mean, of.freedom)
+
+
+def leverage(y: Sequence[float], d: Sequence[float]) -> Leverage | None:
+    """As it is summed in the database, from each cluster's sums. None where one cluster is all."""
+    total = math.fsum(d)
+    if total <= 0 or max(d) >= total:
+        return None
+    rest = [1 - one / total for one in d]
+    return Leverage(
+        yy=math.fsum(a * a / r for a, r in zip(y, rest, strict=True)),
+        yd=math.fsum(a * b / r for a, b, r in zip(y, d, rest, strict=True)),
+        dd=math.fsum(b * b / r for b, r in zip(d, rest, strict=True)),
+        freedom=freedom(
+            total,
+            math.fsum(b * b for b in d),
+            math.fsum(b * b / r for b, r in zip(d, rest, strict=True)),
+            math.fsum((b * b / r) ** 2 for b, r in zip(d, rest, strict=True)),
+        ),
+    )
+
+
+def freedom(d: float, dd: float, raised: float, raised_squared: float) -> float:
+    """Bell and McCaffrey's degrees of freedom of one arm's mean: the trace, squared, over the sum
+    of squares of the residuals' covariance when units are independent. ``raised``: the sum of
+    d²/(1 - h), ``raised_squared`` that of its squares. With n clusters of one size it is n - 1."""
+    return d**2 / (dd + (raised**2 - raised_squared) / d**2)
 
 
 def theta(a: Moments, b: Moments, *, is_proportion: bool = False) -> float:
@@ -136,13 +188,19 @@ def fixed(a: Sample, b: Sample, *, relative: bool = True, alpha: float = 0.05) -
     if found is None:
         return NOTHING
     point, variance = found
-    ea, eb = a.variance / a.n, b.variance / b.n
-    freedom = (ea + eb) ** 2 / (ea**2 / (a.n - 1) + eb**2 / (b.n - 1))
+    welch = _welch(a, b)
     error = math.sqrt(variance)
-    reach = float(special.stdtrit(freedom, 1 - alpha / 2)) * error
+    reach = float(special.stdtrit(welch, 1 - alpha / 2)) * error
     # The tail itself, not 1 - cdf: that would be 0 below 1e-16.
-    p = 2 * float(special.stdtr(freedom, -abs(point) / error))
+    p = 2 * float(special.stdtr(welch, -abs(point) / error))
     return Effect(point, point - reach, point + reach, error, p)
+
+
+def _welch(a: Sample, b: Sample) -> float:
+    """Degrees of freedom of the difference (Satterthwaite 1946, Welch 1947)."""
+    ea, eb = a.variance / a.n, b.variance / b.n
+    fa, fb = a.freedom or a.n - 1, b.freedom or b.n - 1
+    return float((ea + eb) ** 2 / (ea**2 / fa + eb**2 / fb))
 
 
 def tuned(alpha: float, horizon: float) -> float:
@@ -156,12 +214,16 @@ def always_valid(
 ) -> Effect:
     """An asymptotic confidence sequence (the same paper, eq. 9 and 155): it may be looked at after
     every unit, and all looks together miss the truth in at most ``alpha`` of experiments. ``p`` is
-    the always-valid one."""
+    the always-valid one. Of clusters the variance is taken as much larger as Student's quantile
+    is than the normal one: the sequence is of large samples, and clusters may be few."""
     found = difference(a, b, relative=relative)
     if found is None:
         return NOTHING
     point, variance = found
     n = a.n + b.n
+    if a.freedom is not None and b.freedom is not None:
+        tail = 1 - alpha / 2
+        variance *= float(special.stdtrit(_welch(a, b), tail) / special.ndtri(tail)) ** 2
     rho = tuned(alpha, horizon)
     room = n * rho**2 + 1
     reach = math.sqrt(variance * n) * math.sqrt(

@@ -273,18 +273,23 @@ def socket_directory(data: Path, who: Account) -> Path:
 
 def configure(data: Path, who: Account) -> None:
     """Write ``pinwheel.conf``, sized for this machine as it is today."""
-    lines = [f"{name} = '{value}'" for name, value in sized(_memory_bytes(), data).items()]
+    settings = sized(_memory_bytes(), data, _shared_bytes())
+    lines = [f"{name} = '{value}'" for name, value in settings.items()]
     with writing(data):
         replace(data / "pinwheel.conf", "\n".join(lines) + "\n", mode=0o600)
         who.give(data / "pinwheel.conf")
 
 
-def sized(memory_bytes: int, data: Path) -> Mapping[str, str]:
-    """PostgreSQL's settings for a machine that runs Pinwheel beside it. Durability stays on."""
+def sized(memory_bytes: int, data: Path, shared_bytes: int | None = None) -> Mapping[str, str]:
+    """PostgreSQL's settings for a machine that runs Pinwheel beside it. Durability stays on.
+
+    ``shared_bytes``: the room for memory that processes share, where the system limits it."""
     free_bytes = shutil.disk_usage(data).free
     shared = min(max(memory_bytes // 8, 64 * MIB), 2048 * MIB)
     log = min(max(free_bytes // 20, 256 * MIB), 4096 * MIB)
-    return {
+    # A container has 64 MB of it; two big joins at once want more and would end in an error.
+    is_narrow = shared_bytes is not None and shared_bytes < 256 * MIB
+    return ({"dynamic_shared_memory_type": "mmap"} if is_narrow else {}) | {
         "max_connections": "100",
         "shared_buffers": f"{shared // MIB}MB",
         "effective_cache_size": f"{max(memory_bytes // 2, 128 * MIB) // MIB}MB",
@@ -317,6 +322,13 @@ def _memory_bytes() -> int:
         except (OSError, ValueError):
             continue
     return machine
+
+
+def _shared_bytes() -> int | None:
+    try:
+        return shutil.disk_usage("/dev/shm").total  # noqa: S108 - nothing is written there
+    except OSError:
+        return None
 
 
 def choose_port(places: Places) -> int:

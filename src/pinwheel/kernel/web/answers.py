@@ -220,6 +220,25 @@ class Answers:
                 headers=headers,
             )
 
+    async def _on_its_page(
+        self, call: Call, path: str, refusal: Refusal, told: dict[str, Any], headers: Headers
+    ) -> Ready | None:
+        """The page that the refused form stands on, with what was typed; None: it can't be shown,
+        or the form was not what was refused."""
+        if call.wants_part or refusal.status == 401 or refusal.status >= 500:
+            return None
+        answer = await call.app.state["edge"].page_again(call, path)
+        if answer is None:
+            return None
+        self._set(call, answer.cookies, answer.session)
+        more = _fields(answer.data) | dict(answer.more)
+        form = more.get("form")
+        if isinstance(form, dict):
+            told["form"] = form | told["form"]
+        context = await self.context(call, more | told)
+        context["it"] = answer.data
+        return self.page(call, (answer.page, None), context, refusal.status, headers)
+
     async def _refusal_page(
         self, call: Call, route: Route | None, refusal: Refusal, headers: Headers
     ) -> Ready:
@@ -231,11 +250,17 @@ class Answers:
             "status": refusal.status,
             "title": str(refusal.status),
         }
-        if route is not None and route.again and refusal.status < 500:
-            page, title = route.again
-            form = _told_again(call.exchange.form)
-            where = refusal.facts.get("where")
-            errors = {where: _why(refusal, call.language)} if where in form else {}
+        form = _told_again(call.exchange.form)
+        where = refusal.facts.get("where")
+        errors = {where: _why(refusal, call.language)} if where in form else {}
+        again_at = route.again if route is not None else None
+        if isinstance(again_at, str):
+            told = {"form": form, "errors": errors, "retold": sentence}
+            page_again = await self._on_its_page(call, again_at, refusal, told, headers)
+            if page_again is not None:
+                return page_again
+        elif again_at is not None and refusal.status < 500:
+            page, title = again_at
             again = {"title": call.say(title), "form": form, "errors": errors, **_next(form)}
             try:
                 context = await self.context(call, more | again)

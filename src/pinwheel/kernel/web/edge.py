@@ -23,7 +23,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from pinwheel.kernel import idempotency, observe, rate, words
 from pinwheel.kernel.caller import Caller
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.errors import Invalid, Overloaded
+from pinwheel.kernel.errors import Invalid, Overloaded, Refusal
 from pinwheel.kernel.idempotency import Claim, Kept
 from pinwheel.kernel.rate import Buckets, Limit
 from pinwheel.kernel.settings import Settings
@@ -35,13 +35,13 @@ from pinwheel.kernel.web.openapi import document
 from pinwheel.kernel.web.pages import Assets, Pages
 from pinwheel.kernel.web.reading import body_of, form_of, query_of
 from pinwheel.kernel.web.ready import Ready
-from pinwheel.kernel.web.routes import Methods, Route
+from pinwheel.kernel.web.routes import PATH_PARAMETER, Methods, Route
 
 # First segments of paths that have no language: programs' doors, files, health.
 PLAIN = frozenset(
     {"api", "static", "media", "feeds", "hooks", "healthz", "readyz", "metrics", "favicon.ico"}
 )
-PLAIN_SUFFIXES = (".txt", ".xml", ".ico")
+PLAIN_SUFFIXES = (".txt", ".xml", ".ico", ".png", ".svg")
 Surroundings = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 
@@ -89,6 +89,7 @@ class Edge:
             document(self.routes, version("pinwheel"), f"{self.public_url}")
         )
         self.methods = Methods(self.routes)
+        self._questions = {p: r for r in self.routes if r.method == "GET" for p in r.paths}
         self._security = own.security_headers(settings)
         self.app = Litestar(
             route_handlers=[self._handler(route) for route in self.routes],
@@ -282,6 +283,20 @@ class Edge:
             async with call.db.transaction(actor="limit") as tx:
                 await rate.take(tx, f"{name}:{call.address}", limit)
         return await self._perform(route, call, await _arguments(route, call))
+
+    async def page_again(self, call: Call, path: str) -> Answer[Any] | None:
+        """The page at ``path`` (written as in its route, of the call's own parameters) as it is
+        now; None where it is refused itself."""
+        route = self._questions.get(path)
+        if route is None:
+            return None
+        params = call.path_params
+        call.exchange.path = PATH_PARAMETER.sub(lambda m: str(params[m[1]]), path)
+        try:
+            result = await self._perform(route, call, await _arguments(route, call))
+        except Refusal:
+            return None
+        return result if isinstance(result, Answer) and result.page is not None else None
 
     async def _perform(self, route: Route, call: Call, arguments: dict[str, Any]) -> Any:
         """Run the function. With ``tx`` it is committed here, before there is an answer to send."""

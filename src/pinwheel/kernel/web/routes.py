@@ -37,7 +37,7 @@ class Route:
     anonymous: bool = False  # nobody asks who it is: files, health
     limits: tuple[tuple[str, Limit], ...] = ()
     body_bytes: int = 1_000_000
-    again: tuple[str, str] | None = None
+    again: tuple[str, str] | str | None = None
     refusals: tuple[type[Refusal], ...] = ()
     status: int = 200
     tags: tuple[str, ...] = field(default=())
@@ -56,10 +56,12 @@ def post(*paths: str, **how: Any) -> Callable[[F], Route]:
 
     scope: the right it takes · once: a repeat with the same ``Idempotency-Key`` gets the first
     answer · limits: ``(("sign-in", Limit(5, 60)),)``, buckets in the database for each address ·
-    csrf=False: for callers that sign what they send · body_bytes: the largest body · again: the
-    page (and its title) a browser is shown again, with ``error``, ``errors`` by field and ``form``,
-    when it is refused · refusals: what it may refuse, for the API's document · status: what it
-    answers with when all is well · tags: its chapters in the API's document.
+    csrf=False: for callers that sign what they send · body_bytes: the largest body · again: what a
+    browser is shown when it is refused: a page (and its title) that needs nothing, with ``error``,
+    ``errors`` by field and ``form``; or the address of the question whose page the form stands on,
+    ``/team/{token:str}``, asked anew, with ``retold``, ``errors`` and ``form`` · refusals: what it
+    may refuse, for the API's document · status: what it answers with when all is well · tags: its
+    chapters in the API's document.
     """
     return _route("POST", paths, how)
 

@@ -9,7 +9,7 @@ scenario ends in the same books (``hash``); everything it says is labelled as si
 estimate has an interval, and None where there is too little to say.
 """
 
-from pinwheel.strategy.lab.model import BEGINS, Estimate, Report, Scenario, Truth, truth_of
+from pinwheel.strategy.lab.model import BEGINS, NAMES, Estimate, Report, Scenario, Truth, truth_of
 from pinwheel.strategy.lab.running import simulate
 
-__all__ = ["BEGINS", "Estimate", "Report", "Scenario", "Truth", "simulate", "truth_of"]
+__all__ = ["BEGINS", "NAMES", "Estimate", "Report", "Scenario", "Truth", "simulate", "truth_of"]

@@ -6,20 +6,23 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
+from collections import Counter
 
 import msgspec
 import numpy as np
 
 from pinwheel.ground import trust
+from pinwheel.growth import measurement
 from pinwheel.insight import audience, experiments
 from pinwheel.kernel.db import Tx
 from pinwheel.strategy.lab.living import City
-from pinwheel.strategy.lab.model import BEGINS, RING, Estimate, estimate
+from pinwheel.strategy.lab.model import BEGINS, CURRENCY, RING, Estimate, estimate
 from pinwheel.strategy.lab.world import EXPERIMENT
 
 Z = 1.96
 FULL_CIRCLE_DAYS = 5  # until a buyer's friends have come: a day to ask, a team's window, slots
 TOGETHER_MAKE_A_RING = 3
+LEAST = 20
 
 
 class First(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ async def estimates(tx: Tx, city: City) -> list[Estimate]:
         _viral(city, firsts),
         await _lift(tx, city),
         *await _coming_back(tx, city, firsts),
-        *_acquisition(city, firsts),
+        *await _acquisition(tx, city, firsts),
         *await _fraud(tx, city),
     ]
 
@@ -49,7 +52,8 @@ async def _firsts(tx: Tx, city: City) -> list[First]:
         First,
         """
         select distinct on (p.person_id) p.person_id,
-               (extract(epoch from p.placed_at - $2) / 86400)::int as day, p.channel, m.invited_by
+               floor(extract(epoch from p.placed_at - $2) / 86400)::int as day, p.channel,
+               m.invited_by
           from orders.v_purchase p
           left join social.v_team_member m on m.cell = p.cell and m.order_id = p.order_id
          where p.cell = $1 and p.person_id is not null and p.secured_minor > 0
@@ -61,17 +65,22 @@ async def _firsts(tx: Tx, city: City) -> list[First]:
 
 
 def _viral(city: City, firsts: list[First]) -> Estimate:
-    """K: buyers brought by each buyer whose friends have had their time to come. The interval is
-    the mean's, from the spread of what single buyers bring."""
+    """K: buyers brought by each buyer whose friends have had their time to come, with the interval
+    that the console shows."""
     settled = {f.person_id for f in firsts if f.day < city.scenario.days - FULL_CIRCLE_DAYS}
     brought = dict.fromkeys(settled, 0)
     for first in firsts:
         if first.invited_by in brought:
             brought[first.invited_by] += 1
+    found = None
+    if len(settled) >= LEAST:
+        k = measurement.k_of(Counter(brought.values()))
+        if k is not None and k.high is not None:
+            found = (k.point, k.low, k.high)
     return estimate(
         "viral_k",
         city.truth.k,
-        _mean(list(brought.values())),
+        found,
         baseline=sum(f.invited_by is not None for f in firsts) / max(1, len(firsts)),
         how="orders brought per buyer, by team links; baseline: share of buyers who came by a link",
     )
@@ -86,14 +95,11 @@ async def _lift(tx: Tx, city: City) -> Estimate:
             if line.metric.key == "orders":
                 arm = next(a for a in line.arms if a.variation == "coupon")
                 gap = _interval(arm.gap)
-    exposed = [city.buyers[n] for n in sorted(city.exposed)]
-    treated = [b for b in exposed if b.number in city.treated]
     return estimate(
         "coupon_lift_orders",
         city.truth.pull,
         gap,
-        baseline=len(treated) / max(1, len(exposed)),
-        how="always-valid interval of orders per exposed person; baseline: share exposed to it",
+        how="always-valid interval of orders per exposed person",
     )
 
 
@@ -151,12 +157,15 @@ async def _coming_back(tx: Tx, city: City, firsts: list[First]) -> list[Estimate
     ]
 
 
-def _acquisition(city: City, firsts: list[First]) -> list[Estimate]:
-    """What a new buyer of a channel costs in marketing; Poisson interval of the count."""
-    made = []
+async def _acquisition(tx: Tx, city: City, firsts: list[First]) -> list[Estimate]:
+    """What a new buyer of a channel costs in marketing, as it was recorded; Poisson interval of
+    the count."""
+    made, recorded = [], Counter[str]()
+    for line in await measurement.spend(tx, BEGINS.date(), city.scenario.ends.date()):
+        recorded[line.channel] += line.amount_minor
     for channel, daily in sorted(city.truth.spend_minor.items()):
         count = sum(f.channel == channel for f in firsts)
-        spent = daily * city.scenario.days
+        spent = recorded[channel]
         found = None
         if count >= 5:
             half = Z / math.sqrt(count)
@@ -164,9 +173,10 @@ def _acquisition(city: City, firsts: list[First]) -> list[Estimate]:
             found = (cost, cost * math.exp(-half), cost * math.exp(half))
         made.append(
             estimate(
-                f"cost_per_buyer_{channel}_minor",
+                f"cost_per_buyer_{channel}",
                 daily / city.truth.brings[channel],
                 found,
+                unit=f"{CURRENCY}_minor",
                 how="spend over first paid orders of the channel",
             )
         )
@@ -193,14 +203,6 @@ def _interval(effect: experiments.Effect) -> tuple[float, float, float] | None:
     if effect.point is None or effect.low is None or effect.high is None:
         return None
     return effect.point, effect.low, effect.high
-
-
-def _mean(values: list[int]) -> tuple[float, float, float] | None:
-    if len(values) < 20:
-        return None
-    mean = float(np.mean(values))
-    half = Z * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return mean, mean - half, mean + half
 
 
 def _share(hits: int, of: int) -> tuple[float, float, float] | None:

@@ -36,6 +36,7 @@ from pinwheel.trade import orders, payments, promotions, returns
 
 TOGETHER = 150  # drafts in one batch
 NEWCOMER_SHARE = 0.35
+WHILE_OPEN_HOURS = 37  # and to the next slot: a team is open for 48
 STOPS_EXPOSING_DAYS = 9  # before the end, so that everybody exposed has their week
 
 
@@ -62,6 +63,7 @@ class City:
         self.order_of: dict[uuid.UUID, tuple[int, str]] = {}
         self.treated: set[int] = set()
         self.exposed: set[int] = set()
+        self.uninvited: list[tuple[Buyer, uuid.UUID]] = []  # leaders whose payment is not heard of
         self.refused: Counter[str] = Counter()
         self.kills = 0
         self.shelf = list(range(17, scenario.products))  # what is bought without a claim
@@ -76,7 +78,9 @@ class City:
             due.append(heapq.heappop(self.acts))
         for start in range(0, len(due), TOGETHER):
             await self._order(due[start : start + TOGETHER])
+            await self._invite()
         await self.drain()
+        await self._invite()
         if at.hour == 12:
             await self._send(at)
             await self._bring_back()
@@ -132,7 +136,7 @@ class City:
                     leaders.append((buyer, answer.order_id))
             else:
                 self._not_ordered(buyer, act, answer)
-        await self._invite(leaders)
+        self.uninvited += leaders
 
     def _ordered(self, buyer: Buyer, act: Act, order_id: uuid.UUID) -> None:
         self.order_of[order_id] = (buyer.number, act.kind)
@@ -237,20 +241,23 @@ class City:
                 assert person is not None
                 await social.come_to_team(tx, seat.team_id, person, came_by=seat.link)
 
-    async def _invite(self, leaders: Sequence[tuple[Buyer, uuid.UUID]]) -> None:
-        """A leader sends the team's link to friends who are not buyers yet."""
-        if not leaders:
+    async def _invite(self) -> None:
+        """A leader whose order is paid sends the team's link to friends who are not buyers yet."""
+        asking, self.uninvited = self.uninvited, []
+        if not asking:
             return
+        invited = []
         async with self.db.reading() as tx:
-            for buyer, order_id in leaders:
+            for buyer, order_id in asking:
                 token = await social.team_of_order(tx, order_id)
                 if token is None:
+                    self.uninvited.append((buyer, order_id))
                     continue
                 seen = await social.team_seen(tx, token, person_id=buyer.person_id)
                 self.seats[buyer.number] = Seat(seen.team_id, seen.my_link or "")
-        for buyer, _ in leaders:
-            if buyer.number in self.seats:
-                self._ask_friends(buyer)
+                invited.append(buyer)
+        for buyer in invited:
+            self._ask_friends(buyer)
 
     def _ask_friends(self, leader: Buyer) -> None:
         strangers = [
@@ -260,7 +267,7 @@ class City:
         ]
         for friend in strangers[:INVITED]:
             if self.chance.random() < self.truth.converts:
-                hours = self.chance.randint(2, 40)
+                hours = self.chance.randint(2, WHILE_OPEN_HOURS)
                 at = slot_after(self.clock.now() + dt.timedelta(hours=hours))
                 self.plan(Act(at, friend.number, "join", leader.number))
 

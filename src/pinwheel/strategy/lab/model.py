@@ -154,9 +154,35 @@ def slots_of(scenario: Scenario) -> list[dt.datetime]:
     ]
 
 
+NAMES: dict[str, tuple[str, str]] = {
+    "viral_k": ("K: new buyers that a buyer brings", "K 值：每位买家带来的新买家数"),
+    "coupon_lift_orders": ("Orders per person more, by the coupon", "优惠券带来的人均增量订单"),
+    "orders_a_day_while_alive": ("Orders a day of an active buyer", "活跃买家每日订单数"),
+    "stops_after_an_order": ("Stops buying after a repeat order", "复购后流失的概率"),
+    "cost_per_buyer_display": ("Marketing per new buyer, display", "单个新客营销成本（展示广告）"),
+    "cost_per_buyer_search": ("Marketing per new buyer, search", "单个新客营销成本（搜索广告）"),
+    "fraud_recall": ("Fraud ring: share found", "欺诈团伙：查全率"),
+    "fraud_precision": ("Fraud ring: share of flagged", "欺诈团伙：查准率"),
+    "orders": ("Orders", "订单数"),
+    "buyers": ("Buyers", "买家数"),
+    "cancelled": ("Orders cancelled", "已取消订单"),
+    "unpaid": ("Orders unpaid", "未付款订单"),
+    "net_minor": ("Paid, less refunds", "实收（扣除退款）"),
+    "teams": ("Teams", "拼团"),
+    "discounts_from_budgets_minor": ("Discounts paid from budgets", "预算承担的优惠"),
+    "exposed_to_the_experiment": ("People in the experiment", "实验参与人数"),
+    "refused": ("Wishes refused", "被拒绝的请求"),
+    "price_mistake": ("Price mistake", "错价事件"),
+    "payment_outage": ("Payment outage", "支付中断"),
+    "fraud_ring": ("Fraud ring", "欺诈团伙"),
+    "workers_killed": ("Workers killed", "被终止的工作进程"),
+}
+"""What a person reads for each name of a report, in English and Chinese."""
+
+
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """A planted truth beside what the shop makes of its own records, with a 95 % interval.
-    ``baseline`` is the simplest other way to put it."""
+    ``baseline`` is the simplest other way to put it; ``unit``: what the figures are of."""
 
     name: str
     planted: float
@@ -166,6 +192,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     covered: bool | None
     baseline: float | None = None
     how: str = ""
+    unit: str = ""
 
 
 def estimate(
@@ -175,12 +202,13 @@ def estimate(
     *,
     baseline: float | None = None,
     how: str = "",
+    unit: str = "",
 ) -> Estimate:
     """``found``: (estimate, low, high); None where there is too little to say anything."""
     if found is None:
         return Estimate(
             name=name, planted=planted, estimate=None, low=None, high=None, covered=None,
-            baseline=baseline, how=how,
+            baseline=baseline, how=how, unit=unit,
         )  # fmt: skip
     value, low, high = found
     return Estimate(
@@ -192,6 +220,7 @@ def estimate(
         covered=low <= planted <= high,
         baseline=None if baseline is None else round(baseline, 6),
         how=how,
+        unit=unit,
     )
 
 

@@ -3,7 +3,8 @@
 Words: a *node* is a place that keeps stock; a *position* is one seller's stock of one variant
 at one node; *ATP* (available to promise) is what is on hand, less what is reserved and the
 safety stock, plus what may be back-ordered;
-*sourcing* chooses the nodes that send an order.
+*sourcing* chooses the nodes that send an order; an *earmark* is pieces put aside for a document,
+out of everybody's reach.
 
 Promises: a quantity is a ledger balance and nothing else; ATP is never promised twice; the
 warehouse walks, the inventory does not."""
@@ -18,6 +19,14 @@ from pinwheel.trade.inventory.actions import (
     set_limits,
     set_node_open,
 )
+from pinwheel.trade.inventory.earmarks import (
+    Earmark,
+    account_of,
+    earmarks,
+    earmarks_of_holds,
+    give_back,
+    put_aside,
+)
 from pinwheel.trade.inventory.model import (
     AvailabilityChanged,
     Free,
@@ -31,6 +40,7 @@ from pinwheel.trade.inventory.model import (
     StockCount,
     StockTaken,
     Terms,
+    TooFewToPutAside,
     UnknownNode,
     Wanted,
     available,
@@ -45,6 +55,7 @@ from pinwheel.trade.inventory.queries import nodes, positions, stock_list
 
 __all__ = [
     "AvailabilityChanged",
+    "Earmark",
     "Free",
     "Node",
     "NodeClosed",
@@ -56,18 +67,24 @@ __all__ = [
     "StockCount",
     "StockTaken",
     "Terms",
+    "TooFewToPutAside",
     "UnknownNode",
     "Wanted",
+    "account_of",
     "adjust",
     "available",
     "came_back",
     "cost",
     "damaged",
+    "earmarks",
+    "earmarks_of_holds",
+    "give_back",
     "move",
     "nearest",
     "nodes",
     "open_positions",
     "positions",
+    "put_aside",
     "receive",
     "save_nodes",
     "set_limits",

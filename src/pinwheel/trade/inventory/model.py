@@ -85,6 +85,16 @@ def damaged(place: Place) -> Account:
     )
 
 
+def earmarked(place: Place, document_id: uuid.UUID) -> Account:
+    """What is here and put aside for a document."""
+    return Account(
+        f"stock:{place.variant_id}:{place.seller_id}:{place.node}:aside:{document_id}",
+        ledger.pieces(place.variant_id),
+        "debit",
+        floor=0,
+    )
+
+
 def supplied(variant_id: uuid.UUID) -> Account:
     """Where stock comes from."""
     return Account(f"stock:{variant_id}:supplied", ledger.pieces(variant_id), "credit")
@@ -118,6 +128,25 @@ class StockTaken(Refusal):
 
     en = "Only {left} of this item are free at {node}; the rest is reserved. Take at most {left}."
     zh = "{node} 处该商品仅有 {left} 件可动用，其余已被预留。最多可调出 {left} 件。"
+
+
+class TooFewToPutAside(Refusal):
+    """``where`` lists the open nodes with what is free at each."""
+
+    en = (
+        "{pieces} of {sku} can't be put aside: {free} are free ({where}). Choose a smaller "
+        "quantity, or receive more."
+    )
+    zh = "无法为 {sku} 预留 {pieces} 件：可用 {free} 件（{where_zh}）。请减少数量或先补货。"
+
+    def __init__(self, *, sku: str, pieces: int, free: int, where: str) -> None:
+        super().__init__(
+            sku=sku,
+            pieces=pieces,
+            free=free,
+            where=where or "at no open node",
+            where_zh=where or "无可用库存节点",
+        )
 
 
 class AvailabilityChanged(Event, frozen=True, kw_only=True):

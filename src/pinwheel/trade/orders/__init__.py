@@ -10,13 +10,18 @@ as a refund; the shares of a line sum to the line.
 """
 
 from pinwheel.trade.orders.actions import (
-    Checkout,
     cancel,
     confirm,
     give_money_back,
     give_up,
     let_go,
     locked,
+)
+from pinwheel.trade.orders.backorders import (
+    Backorder,
+    backorders_of,
+    cancel_backorders,
+    promised,
 )
 from pinwheel.trade.orders.budget_stage import DiscountUsedUp
 from pinwheel.trade.orders.buying import Bought, Buying
@@ -67,6 +72,7 @@ from pinwheel.trade.orders.draft import (
     Reason,
     Tender,
 )
+from pinwheel.trade.orders.exchanging import Replacement, add_replacement
 from pinwheel.trade.orders.fulfil import (
     Sending,
     cancel_lines,
@@ -83,8 +89,10 @@ from pinwheel.trade.orders.fulfil import (
 )
 from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
+from pinwheel.trade.orders.later import capture_later
 from pinwheel.trade.orders.model import (
     AboveLimit,
+    BackorderLate,
     BadQuantity,
     EmptyOrder,
     LinesCancelled,
@@ -92,6 +100,7 @@ from pinwheel.trade.orders.model import (
     LineUnsourced,
     NoDelivery,
     NoTender,
+    NotHereYet,
     NothingToShip,
     OfferUnavailable,
     Order,
@@ -102,6 +111,8 @@ from pinwheel.trade.orders.model import (
     OrderNotReady,
     OrderPlaced,
     OrderShipped,
+    OtherSecured,
+    PaidFurther,
     PaymentDeclined,
     Shipment,
     StaleQuote,
@@ -125,6 +136,7 @@ from pinwheel.trade.orders.one_click_actions import switch_of as one_click_switc
 from pinwheel.trade.orders.one_click_actions import undo
 from pinwheel.trade.orders.one_click_buying import one_click_quote, tap_once
 from pinwheel.trade.orders.one_click_travel import CarriesOthers, together
+from pinwheel.trade.orders.placing import Checkout
 from pinwheel.trade.orders.price_stages import NotAtThisPrice
 from pinwheel.trade.orders.price_trial import Article, SkuResult, articles, results_by_sku, sold
 from pinwheel.trade.orders.privacy import export as export_orders
@@ -139,16 +151,20 @@ from pinwheel.trade.orders.returning import (
     take_back,
 )
 from pinwheel.trade.orders.revising import RulesChanged, held_revision, revise
+from pinwheel.trade.orders.shown import STRANGER, Shown, Step, Viewer
 from pinwheel.trade.orders.stages import Stage
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 __all__ = [
     "HOLD_SECONDS",
+    "STRANGER",
     "VIEWS",
     "AboveLimit",
     "AddressedTo",
     "Article",
     "Back",
+    "Backorder",
+    "BackorderLate",
     "BadQuantity",
     "Bought",
     "Buying",
@@ -179,6 +195,7 @@ __all__ = [
     "NoDelivery",
     "NoTender",
     "NotAtThisPrice",
+    "NotHereYet",
     "Note",
     "NothingToReturn",
     "NothingToShip",
@@ -195,18 +212,23 @@ __all__ = [
     "OrderPlaced",
     "OrderShipped",
     "OrderSight",
+    "OtherSecured",
+    "PaidFurther",
     "PaymentDeclined",
     "Placed",
     "Quote",
     "Reason",
+    "Replacement",
     "ReturnTooDear",
     "RulesChanged",
     "Sending",
     "Shipment",
+    "Shown",
     "SignInAgain",
     "SkuResult",
     "Stage",
     "StaleQuote",
+    "Step",
     "TakenBack",
     "Tap",
     "Tapped",
@@ -215,10 +237,15 @@ __all__ = [
     "Terms",
     "TooManyTaps",
     "UndoOver",
+    "Viewer",
     "Wish",
+    "add_replacement",
     "articles",
+    "backorders_of",
     "cancel",
+    "cancel_backorders",
     "cancel_lines",
+    "capture_later",
     "cart",
     "cart_coupons",
     "cart_lines",
@@ -252,6 +279,7 @@ __all__ = [
     "orders",
     "pieces_in_cart",
     "placed_by_day",
+    "promised",
     "put_in_cart",
     "remove_from_cart",
     "results_by_sku",

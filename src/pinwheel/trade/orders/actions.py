@@ -1,5 +1,5 @@
-"""Placing orders: quote, place, confirm when paid, cancel. The verbs take lists; refusals
-answer one each."""
+"""Orders that are written: confirm when paid, take up again, give up, cancel. The verbs take lists;
+refusals answer one each."""
 
 from __future__ import annotations
 
@@ -10,177 +10,23 @@ import msgspec
 
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
-from pinwheel.kernel.errors import KeyReused, Refusal
+from pinwheel.kernel.errors import Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.orders.budget_settling import reserve_again
-from pinwheel.trade.orders.draft import (
-    Draft,
-    Placed,
-    Quote,
-    quoted,
-)
 from pinwheel.trade.orders.model import (
     Order,
     OrderCancelled,
     OrderLine,
     OrderNotCancellable,
     OrderPlaced,
-    number_of,
+    OtherSecured,
+    PaidFurther,
 )
 from pinwheel.trade.orders.one_click_travel import refuse_to_strand
-from pinwheel.trade.orders.price_stages import Segments
 from pinwheel.trade.orders.queries import lines_of
-from pinwheel.trade.orders.stages import Stage, Writes, payments_of, row_of_stages, walk
 from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
-from pinwheel.trade.orders.writing import insert_orders
 
 LATE = "paid after the order had ended"
-
-
-class Checkout:
-    """The verbs that walk the stages. ``app.py`` makes one with the stages of every floor."""
-
-    def __init__(
-        self,
-        *higher: Stage,
-        after_tax: Sequence[Stage] = (),
-        segments: Segments | None = None,
-        capture: bool = True,
-    ) -> None:
-        self.stages = row_of_stages(higher, after_tax, segments)
-        self.capture = capture
-
-    async def quote(self, tx: Tx, drafts: Sequence[Draft]) -> list[Quote | Refusal]:
-        """What each draft would cost now, and why. Takes nothing. 6 statements whatever the
-        carts hold."""
-        await walk(tx, self.stages, drafts, placing=False)
-        return [d.refusal or quoted(d) for d in drafts]
-
-    async def place(self, tx: Tx, drafts: Sequence[Draft]) -> list[Placed | Refusal]:
-        """Take the stock, write the orders and their payments, still to be asked for: nothing
-        is charged yet.
-
-        A repeat of a (scope, key) answers with its order; the same key with other input is
-        ``KeyReused``. A draft whose ``expected`` is not its quote is refused with the new one
-        (``StaleQuote``). Statements per call: 16, however many drafts; an order's payments are
-        asked for after the commit (``payments.charge``)."""
-        answers, fresh, twins = await self._repeats(tx, drafts)
-        loads = await walk(tx, self.stages, fresh, placing=True)
-        walked = {d.id for d in fresh if d.refusal is None}
-        for stage, loaded in zip(self.stages, loads, strict=True):
-            standing = [d for d in fresh if d.refusal is None]
-            if standing:
-                await stage.record(tx, loaded, standing)
-        fallen = [d.id for d in fresh if d.refusal is not None and d.id in walked]
-        if fallen:  # what an earlier stage held for it goes back
-            await ledger.release_for(tx, fallen)
-        asked = await self._ask(tx, [d for d in fresh if d.refusal is None])
-        standing = [d for d in fresh if d.refusal is None]
-        if standing:
-            await insert_orders(tx, standing)
-            for stage, loaded in zip(self.stages, loads, strict=True):
-                if isinstance(stage, Writes):
-                    await stage.written(tx, loaded, standing)
-        for draft in fresh:
-            answers[draft.id] = draft.refusal or Placed(
-                order_id=draft.id,
-                number=number_of(draft.id),
-                state="pending_payment" if draft.total_minor else "placed",
-                total_minor=draft.total_minor,
-                currency=draft.currency,
-                payments=asked[draft.id],
-            )
-        free = [d for d in standing if d.refusal is None and d.total_minor == 0]
-        if free:
-            await confirm(tx, {d.id: 0 for d in free})
-        for twin, first in twins.items():
-            answer = answers[first]
-            answers[twin] = answer if isinstance(answer, Refusal) else _repeated(answer)
-        return [answers[d.id] for d in drafts]
-
-    async def _ask(
-        self, tx: Tx, drafts: Sequence[Draft]
-    ) -> dict[uuid.UUID, list[payments.Payment]]:
-        """Start each draft's payments; one whose payment is refused gives its stock back."""
-        asked: dict[uuid.UUID, list[payments.Payment]] = {d.id: [] for d in drafts}
-        wanted = [p for d in drafts for p in payments_of(d, tx, capture=self.capture)]
-        started = await payments.start(tx, wanted) if wanted else []
-        by_id = {d.id: d for d in drafts}
-        for payment, answer in zip(wanted, started, strict=True):
-            if isinstance(answer, Refusal):
-                by_id[payment.order_id].refusal = answer
-            else:
-                asked[payment.order_id].append(answer)
-        refused = [d for d in drafts if d.refusal is not None]
-        if refused:
-            await ledger.release_for(tx, [d.id for d in refused])
-        return asked
-
-    async def _repeats(
-        self, tx: Tx, drafts: Sequence[Draft]
-    ) -> tuple[dict[uuid.UUID, Placed | Refusal], list[Draft], dict[uuid.UUID, uuid.UUID]]:
-        """Answers for repeats, the drafts that are new, and who repeats whom within this call."""
-        answers: dict[uuid.UUID, Placed | Refusal] = {}
-        keyed = [d for d in drafts if d.key is not None]
-        known: dict[tuple[str | None, str | None], _Known] = {}
-        if keyed:
-            rows = await tx.rows(
-                _Known,
-                """
-                select o.scope, o.key, o.input_hash, o.id, o.number, o.state, o.total_minor,
-                       o.currency
-                  from unnest($2::text[], $3::text[]) as k(scope, key)
-                  join orders."order" o on o.cell = $1 and o.scope = k.scope and o.key = k.key
-                 where o.key = any($3::text[])
-                """,
-                tx.cell,
-                [d.scope for d in keyed],
-                [d.key for d in keyed],
-            )
-            known = {(r.scope, r.key): r for r in rows}
-        fresh: list[Draft] = []
-        twins: dict[uuid.UUID, uuid.UUID] = {}
-        for draft in drafts:
-            before = known.get((draft.scope, draft.key)) if draft.key is not None else None
-            if before is None:
-                fresh.append(draft)
-                if draft.key is not None:
-                    known[draft.scope, draft.key] = _Known.of(draft)
-            elif before.input_hash != draft.asked:
-                answers[draft.id] = KeyReused(key=draft.key)
-            elif before.state == "":
-                twins[draft.id] = before.id
-            else:
-                answers[draft.id] = Placed(
-                    order_id=before.id,
-                    number=before.number,
-                    state=before.state,
-                    total_minor=before.total_minor,
-                    currency=before.currency,
-                    payments=[],
-                    fresh=False,
-                )
-        return answers, fresh, twins
-
-
-def _repeated(answer: Placed) -> Placed:
-    return msgspec.structs.replace(answer, fresh=False, payments=[])
-
-
-class _Known(msgspec.Struct, frozen=True):
-    scope: str | None
-    key: str | None
-    input_hash: bytes | None
-    id: uuid.UUID
-    number: str
-    state: str
-    total_minor: int
-    currency: str
-
-    @classmethod
-    def of(cls, draft: Draft) -> _Known:
-        number = number_of(draft.id)
-        return cls(draft.scope, draft.key, draft.asked, draft.id, number, "", 0, "")
 
 
 async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
@@ -209,10 +55,20 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
         [secured[i] for i in sorted(secured)],
         tx.now,
     )
-    placed = [r for r in rows if r.state == "placed"]
+    # One that was whole before this payment is not placed a second time: it was paid further.
+    fresh = [
+        r for r in rows if not secured[r.id] or r.secured_minor - secured[r.id] < r.total_minor
+    ]
+    placed = [r for r in fresh if r.state == "placed"]
     if placed:
         await ledger.keep_for(tx, [r.id for r in placed])
         tx.emit(*(r.event() for r in placed))
+    if len(rows) < len(secured):
+        others = secured.keys() - {r.id for r in rows}
+        tx.emit(OtherSecured(document_ids=tuple(sorted(others))))
+    if len(fresh) < len(rows):
+        known = {r.id for r in fresh}
+        tx.emit(*(PaidFurther(order_id=r.id) for r in rows if r.id not in known))
     late = [r for r in rows if r.state == "cancelled"]
     if late:
         await revive(tx, [r.id for r in late])
@@ -243,15 +99,11 @@ class _Confirmed(msgspec.Struct, frozen=True):
 
 async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
     """The late payer: take the stock again where it is still free and the whole is paid, else
-    send the money back without anybody asking."""
+    send the money back without anybody asking. An order that used a right goes the second way."""
     for order_id in sorted(order_ids):
         order, lines = await locked(tx, order_id)
         again = None
-        if (
-            order.secured_minor - order.refunded_minor >= order.total_minor
-            and order.cancel_reason == "unpaid"
-            and order.waits_for is None  # its team's seat is gone, or somebody else's by now
-        ):
+        if await _may_revive(tx, order):
             again = await ledger.hold(
                 tx,
                 [
@@ -301,6 +153,23 @@ async def revive(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
                 channel=order.channel,
             )
         )
+
+
+async def _may_revive(tx: Tx, order: Order) -> bool:
+    """Paid in full, and it held no more than stock and budgets: a seat, a coupon, a deal's piece
+    or an admission is somebody else's by now, or may be."""
+    paid = order.secured_minor - order.refunded_minor >= order.total_minor
+    if not paid or order.cancel_reason != "unpaid" or order.waits_for is not None:
+        return False
+    had: bool = await tx.value(
+        """
+        select exists (select from ledger.v_hold where document_id = $2 and cell = $1
+                          and key !~ '^([0-9]+|budget|payment):')
+        """,
+        tx.cell,
+        order.id,
+    )
+    return not had
 
 
 async def waiting_too_long(tx: Tx, *, most: int = 500) -> list[uuid.UUID]:

@@ -17,7 +17,6 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.together import Together, apart
 from pinwheel.trade import payments
-from pinwheel.trade.orders.actions import Checkout
 from pinwheel.trade.orders.draft import (
     Draft,
     Placed,
@@ -25,6 +24,7 @@ from pinwheel.trade.orders.draft import (
 from pinwheel.trade.orders.model import (
     PaymentDeclined,
 )
+from pinwheel.trade.orders.placing import Checkout
 from pinwheel.trade.payments import Outcome, Payment
 
 ENDED = ("failed", "voided")

@@ -96,6 +96,7 @@ async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
         market=wish.market,
         country=ship_to.country,
         region=ship_to.region,
+        city=ship_to.city,
         postal_code=ship_to.postal_code,
         person_id=person_id,
         contact=tx.db.vault.seal(email, "orders.contact"),

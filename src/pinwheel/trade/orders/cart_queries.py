@@ -9,11 +9,11 @@ import msgspec
 
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.trade.orders.actions import Checkout
 from pinwheel.trade.orders.cart import CartLine, CartSight, Inside, Sentence, items_of, looked_at
 from pinwheel.trade.orders.draft import (
     Draft,
 )
+from pinwheel.trade.orders.placing import Checkout
 
 
 class KnownOrder(msgspec.Struct, frozen=True):
@@ -51,9 +51,10 @@ async def inside_of(tx: Tx, person_id: uuid.UUID, market: str = "") -> list[Insi
                and p.starts_at <= $4 and (p.ends_at is null or p.ends_at > $4)
              order by p.starts_at desc limit 1) p on true
           left join lateral (
-            select sum(greatest(a.atp, 0)) as free from inventory.v_atp a
+            select sum(greatest(a.atp, 0)) as free from inventory.v_offered a
              where a.cell = c.cell and a.variant_id = o.variant_id and a.seller_id = o.seller_id
-               and a.is_open) a on true
+               and a.is_open and (a.opens_at is null or a.opens_at <= $4 and a.closes_at > $4)
+            ) a on true
          where c.cell = $1 and c.person_id = $2 order by l.added_at, l.offer_id
         """,
         tx.cell,

@@ -12,6 +12,7 @@ import msgspec
 from pinwheel.kernel.errors import Refusal
 from pinwheel.trade.orders.hints import DeliveryOff, Hint
 from pinwheel.trade.payments import Payment
+from pinwheel.trade.pricing import Rule
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -60,6 +61,13 @@ class Reason(msgspec.Struct, frozen=True):
     amount_minor: int
 
 
+class Ruled(msgspec.Struct, frozen=True):
+    """An offer whose price a price rule made, and what a piece cost before."""
+
+    rule: Rule
+    before_minor: int
+
+
 class DeliveryOption(msgspec.Struct, frozen=True):
     """One way to be delivered to, priced for this draft."""
 
@@ -90,6 +98,7 @@ class DraftLine(msgspec.Struct):
     fee_minor: int = 0
     node: str = ""
     hold_id: uuid.UUID | None = None
+    earmark_id: uuid.UUID | None = None  # the document that its pieces are put aside for
     product_id: uuid.UUID | None = None
     category_id: uuid.UUID | None = None
     brand: str = ""
@@ -103,7 +112,8 @@ class Draft(msgspec.Struct, kw_only=True):
     """What a buyer asks for, and what the stages make of it. ``expected`` is what the buyer
     saw: a quote's token, or the total alone as ``GBP 1399``. ``most_minor``: no more than this;
     ``address_id``: the address of the buyer's book, for orders that may travel together (within
-    ``join_seconds``). ``coupons`` are codes as typed in; ``device`` is a keyed hash, "" when
+    ``join_seconds``). ``aside``: offers of which so many pieces come out of an earmark, by its
+    document. ``coupons`` are codes as typed in; ``device`` is a keyed hash, "" when
     unknown. A stage sets ``capture`` False to have the money authorised only, and ``waits_for``
     to what must happen before the paid order is sent (``let_go``)."""
 
@@ -112,6 +122,7 @@ class Draft(msgspec.Struct, kw_only=True):
     market: str
     country: str
     region: str = ""
+    city: str = ""
     postal_code: str = ""
     person_id: uuid.UUID | None = None
     contact: str | None = None
@@ -147,6 +158,8 @@ class Draft(msgspec.Struct, kw_only=True):
     revision: int = 0  # of the rules that stages keep in memory
     delivery_offs: list[DeliveryOff] = []
     hints: list[Hint] = []
+    aside: dict[uuid.UUID, tuple[uuid.UUID, int]] | None = None
+    ruled: dict[uuid.UUID, Ruled] = {}  # by offer
     asked: bytes = b""
 
     def __post_init__(self) -> None:
@@ -182,8 +195,13 @@ class Draft(msgspec.Struct, kw_only=True):
     def start_walk(self) -> None:
         """Forget what an earlier walk decided: a batch that raced walks again."""
         self.reasons, self.discounts, self.claimed = [], [], set()
-        self.delivery_offs, self.hints = [], []
-        self.leader_id = self.capture = self.waits_for = None
+        self.delivery_offs, self.hints, self.ruled = [], [], {}
+        self.leader_id = self.capture = self.waits_for = self.aside = None
+
+    def take_aside(self, offer_id: uuid.UUID, document_id: uuid.UUID, pieces: int) -> None:
+        """So many pieces of an offer come out of what is put aside for a document, as far as there
+        are; a claim's before a deal's."""
+        self.aside = {offer_id: (document_id, pieces)} | (self.aside or {})
 
     # Asked for a dozen times an order: a plain loop costs a third of ``sum`` over a generator.
 

@@ -17,6 +17,8 @@ from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import inventory, payments
 from pinwheel.trade.marketplace import OUTLET_SELLER_ID, OWN_SELLER_ID
 from pinwheel.trade.orders.actions import give_money_back, locked
+from pinwheel.trade.orders.here import not_here
+from pinwheel.trade.orders.later import captured_later
 from pinwheel.trade.orders.model import (
     LinesCancelled,
     NothingToShip,
@@ -133,7 +135,7 @@ async def ship(
 
 
 async def ship_orders(tx: Tx, sendings: Sequence[Sending]) -> list[list[uuid.UUID] | Refusal]:
-    """``ship`` for a list, each order once: the ids of its parcels, or why not. 5 statements and
+    """``ship`` for a list, each order once: the ids of its parcels, or why not. 6 statements and
     the ledger's, and those of captures that were left until now."""
     found = await locked_orders(tx, [s.order_id for s in sendings])
     named = [s.shipment_id for s in sendings if s.shipment_id is not None]
@@ -161,7 +163,8 @@ async def ship_orders(tx: Tx, sendings: Sequence[Sending]) -> list[list[uuid.UUI
             else:
                 leaving[sending.order_id] = planned
         answers.append(answer)
-    refused = await _recognise(tx, list(leaving.values()))
+    refused = await not_here(tx, [(s.order, s.parts) for s in leaving.values()])
+    refused |= await _recognise(tx, [s for s in leaving.values() if s.order.id not in refused])
     sent = [s for s in leaving.values() if s.order.id not in refused]
     if sent:
         await _write_parcels(tx, sent)
@@ -291,6 +294,9 @@ async def _write_parcels(tx: Tx, sent: Sequence[_Sent]) -> None:
 
 async def _recognise(tx: Tx, sent: Sequence[_Sent]) -> dict[uuid.UUID, Refusal]:
     """Stock goes to sold, deposits to income; all of an order in one journal. Who is refused."""
+    aside = await inventory.earmarks_of_holds(
+        tx, [line.hold_id for s in sent for line, _ in s.parts if line.hold_id is not None]
+    )
     journals = []
     for one in sent:
         order, income = one.order, list[tuple[Account, int]]()
@@ -301,7 +307,7 @@ async def _recognise(tx: Tx, sent: Sequence[_Sent]) -> dict[uuid.UUID, Refusal]:
             transfers.append(
                 Transfer(
                     inventory.sold(line.variant_id),
-                    inventory.available(place),
+                    inventory.account_of(place, aside.get(line.hold_id) if line.hold_id else None),
                     quantity,
                     hold=line.hold_id,
                     closes=False,
@@ -331,11 +337,18 @@ async def _recognise(tx: Tx, sent: Sequence[_Sent]) -> dict[uuid.UUID, Refusal]:
 
 
 async def _capture(tx: Tx, left_minor: dict[uuid.UUID, int]) -> None:
-    """Take what was only authorised, tender by tender, up to what has left the house."""
-    for payment in await payments.payments_of(tx, list(left_minor)):
+    """Take what was only authorised, tender by tender, up to what has left the house; of orders
+    that are taken later, nothing."""
+    tenders = [
+        p
+        for p in await payments.payments_of(tx, list(left_minor))
+        if not p.captures_at_once and p.authorised_minor > p.captured_minor
+    ]
+    later = await captured_later(tx, [p.order_id for p in tenders]) if tenders else set()
+    for payment in tenders:
         open_minor = payment.authorised_minor - payment.captured_minor
         part = min(left_minor[payment.order_id], open_minor)
-        if payment.captures_at_once or part <= 0:
+        if part <= 0 or payment.order_id in later:
             continue
         answer = await payments.capture(tx, payment.id, part)
         if isinstance(answer, payments.CaptureTooLarge) and answer.facts["left"] > 0:

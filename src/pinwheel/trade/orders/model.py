@@ -208,6 +208,13 @@ class NothingToShip(Refusal):
     zh = "订单 {number} 第 {line} 行还有 {open} 件待发，请求发出 {asked} 件。"
 
 
+class NotHereYet(Refusal):
+    """Sold before it was here."""
+
+    en = "Order {number} waits for {sku}: {here} of {asked} are at {node}. Send it once it is here."
+    zh = "订单 {number} 等待 {sku} 到货：{node} 现有 {here} 件，需 {asked} 件。请到货后再发货。"
+
+
 class OrderNotReady(Refusal):
     """Not paid for, cancelled, waiting for its team, or still inside the buyer's undo window."""
 
@@ -230,6 +237,19 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     currency: str
     market: str
     channel: str
+
+
+class OtherSecured(Event, frozen=True, kw_only=True):
+    """Payments were secured for documents that are no orders: a deposit, say."""
+
+    document_ids: tuple[uuid.UUID, ...]
+
+
+class PaidFurther(Event, frozen=True, kw_only=True):
+    """Money came in for an order that was paid for already: for something that was added to it."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
@@ -282,3 +302,13 @@ class LineUnsourced(Event, frozen=True, kw_only=True):
     order_id: uuid.UUID
     line: int
     node: str
+
+
+class BackorderLate(Event, frozen=True, kw_only=True):
+    """The day that was said is over; ``last_on``: then the money goes back by itself."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+    line: int
+    quantity: int
+    last_on: dt.date

@@ -134,6 +134,7 @@ async def drafted(tx: Tx, caller: Caller, tap: Tap) -> Draft:
         market=chosen.market,
         country=address.country,
         region=address.region,
+        city=address.city,
         postal_code=address.postal_code,
         person_id=person_id,
         contact=tx.db.vault.seal(person.email or "", "orders.contact"),

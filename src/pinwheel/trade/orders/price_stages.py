@@ -11,7 +11,9 @@ from pinwheel.trade import pricing
 from pinwheel.trade.orders.draft import (
     Discount,
     Draft,
+    DraftLine,
     Reason,
+    Ruled,
 )
 from pinwheel.trade.pricing import Book, Thing
 
@@ -29,8 +31,7 @@ class PriceBook:
     def __init__(self) -> None:
         self._known: tuple[int, Book] = _NO_BOOK
 
-    async def read(self, tx: Tx, drafts: Sequence[Draft]) -> Book:
-        revision = drafts[0].revision
+    async def at(self, tx: Tx, revision: int) -> Book:
         known, book = self._known
         if known != revision:
             book = await pricing.book(tx)
@@ -46,7 +47,9 @@ class RuleStage:
         self.book, self.segments = book, segments
 
     async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
-        rules = [r for r in (await self.book.read(tx, drafts)).rules if r.holds_at(tx.now)]
+        rules = [
+            r for r in (await self.book.at(tx, drafts[0].revision)).rules if r.holds_at(tx.now)
+        ]
         people = sorted({d.person_id for d in drafts if d.person_id is not None})
         asks = self.segments is not None and any(r.terms.segments for r in rules)
         if not asks or not people or self.segments is None:
@@ -59,25 +62,34 @@ class RuleStage:
             return
         mine = {str(segment) for segment in segments.get(draft.person_id, ())}
         for line in draft.lines:
-            thing = Thing(
-                offer_id=line.offer_id,
-                category_id=line.category_id,
-                brand=line.brand,
-                currency=draft.currency,
-                channel=draft.channel,
-                quantity=line.quantity,
-                price_minor=line.unit_price_minor,
-            )
-            found = pricing.best(rules, thing, mine)
+            found = pricing.best(rules, thing_of(draft, line, line.quantity), mine)
             if found is None or found[1] == line.unit_price_minor:
                 continue
             rule, price = found
+            draft.ruled[line.offer_id] = Ruled(rule, line.unit_price_minor)
             change = (price - line.unit_price_minor) * line.quantity
             line.unit_price_minor = price
             draft.reasons.append(Reason("price_rule", rule.name, rule.name, change))
 
     async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
         return None
+
+    async def speaks_of(
+        self, tx: Tx, revision: int, offer_ids: Sequence[uuid.UUID]
+    ) -> set[uuid.UUID]:
+        """The offers that a rule which holds now may be for."""
+        found: set[uuid.UUID] = set()
+        for rule in (await self.book.at(tx, revision)).rules:
+            if not rule.holds_at(tx.now):
+                continue
+            terms = rule.terms
+            named = {uuid.UUID(i) for i in terms.prices} if terms.kind == "list" else None
+            if named is None and terms.offers and not (terms.categories or terms.brands):
+                named = set(terms.offers)
+            if named is None:  # what the offers are is not known here
+                return set(offer_ids)
+            found |= named
+        return found.intersection(offer_ids)
 
 
 class FloorStage:
@@ -89,7 +101,7 @@ class FloorStage:
         self.book = book
 
     async def load(self, tx: Tx, drafts: Sequence[Draft], placing: bool) -> Any:
-        if not (await self.book.read(tx, drafts)).has_floors:
+        if not (await self.book.at(tx, drafts[0].revision)).has_floors:
             return {}
         return await pricing.guards(
             tx, [(line.offer_id, d.currency) for d in drafts for line in d.lines]
@@ -128,6 +140,19 @@ class FloorStage:
 
     async def record(self, tx: Tx, loaded: Any, drafts: Sequence[Draft]) -> None:
         return None
+
+
+def thing_of(draft: Draft, line: DraftLine, quantity: int) -> Thing:
+    """What the rules are asked about: so many pieces of this line."""
+    return Thing(
+        offer_id=line.offer_id,
+        category_id=line.category_id,
+        brand=line.brand,
+        currency=draft.currency,
+        channel=draft.channel,
+        quantity=quantity,
+        price_minor=line.unit_price_minor,
+    )
 
 
 class NotAtThisPrice(pricing.BelowFloor):

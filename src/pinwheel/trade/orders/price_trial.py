@@ -70,10 +70,17 @@ async def sold(tx: Tx, currency: str, *, days: int) -> list[Sold]:
 
 
 async def results_by_sku(
-    tx: Tx, currency: str, *, days: int, losses_only: bool = False, most: int = 200
+    tx: Tx,
+    currency: str,
+    *,
+    days: int,
+    losses_only: bool = False,
+    most: int = 200,
+    after: tuple[int, str, uuid.UUID] | None = None,
 ) -> list[SkuResult]:
     """What each SKU brought in the last ``days`` against the cost it had when it was bought, the
-    largest loss first, after every discount, whoever paid it. 1 statement."""
+    largest loss first, after every discount, whoever paid it. ``after``: the result (what came in
+    less the cost), SKU and offer of the last line before. 1 statement."""
     return await tx.rows(
         SkuResult,
         """
@@ -109,14 +116,17 @@ async def results_by_sku(
         select s.offer_id, s.sku, s.title, s.pieces, s.unknown_pieces, s.net_minor, s.cost_minor,
                coalesce(c.amount, 0) as covered_minor
           from sku s left join covered c on c.offer_id = s.offer_id
-         where not $4 or s.net_minor < s.cost_minor
-         order by s.net_minor - s.cost_minor, s.sku limit $5
+         where (not $4 or s.net_minor < s.cost_minor)
+           and ($6::bigint is null
+                or (s.net_minor - s.cost_minor, s.sku, s.offer_id) > ($6, $7::text, $8::uuid))
+         order by s.net_minor - s.cost_minor, s.sku, s.offer_id limit $5
         """,
         tx.cell,
         currency,
         tx.now - dt.timedelta(days=days),
         losses_only,
         most,
+        *(after or (None, None, None)),
     )
 
 

@@ -63,7 +63,7 @@ async def forget(tx: Tx, person_ids: list[uuid.UUID]) -> int:
     """Take contact and address off the orders of people who are erased; how many orders."""
     return await tx.run(
         """
-        update orders."order" set contact = null, ship_to = null
+        update orders."order" set contact = null, ship_to = null, city = ''
          where cell = $1 and person_id = any($2::uuid[])
         """,
         tx.cell,

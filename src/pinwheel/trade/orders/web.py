@@ -161,6 +161,7 @@ async def place_order(call: Call, db: Database, data: OrderRequest) -> Answer[Bo
         market=data.market,
         country=data.ship_to.country,
         region=data.ship_to.region,
+        city=data.ship_to.city,
         postal_code=data.ship_to.postal_code,
         person_id=None if caller.kind == "program" else caller.person_id,
         contact=vault.seal(data.email, "orders.contact"),

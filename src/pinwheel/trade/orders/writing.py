@@ -46,21 +46,22 @@ async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
             cell, id, number, state, person_id, contact, ship_to, country, region, market, currency,
             channel, delivery, goods_minor, discount_minor, delivery_minor, delivery_tax_minor,
             tax_minor, tax_included, total_minor, reasons, quote, scope, key, input_hash,
-            held_until, waits_for, placed_at)
+            held_until, waits_for, placed_at, city)
           select $1, o.id, o.number, 'pending_payment', o.person_id, o.contact, o.ship_to,
                  o.country, o.region, o.market, o.currency, o.channel, o.delivery, o.goods,
                  o.discount, o.delivery_minor, o.delivery_tax, o.tax, o.tax_included, o.total,
                  o.reasons::jsonb, o.quote, o.scope, o.key, o.input_hash, o.held_until,
-                 o.waits_for, $2
+                 o.waits_for, $2, o.city
             from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
                         $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
                         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
                         $18::bigint[], $19::boolean[], $20::bigint[], $21::text[], $22::text[],
-                        $23::text[], $24::text[], $25::bytea[], $26::timestamptz[], $27::text[])
+                        $23::text[], $24::text[], $25::bytea[], $26::timestamptz[], $27::text[],
+                        $45::text[])
                  as o(id, number, person_id, contact, ship_to, country, region, market, currency,
                       channel, delivery, goods, discount, delivery_minor, delivery_tax, tax,
                       tax_included, total, reasons, quote, scope, key, input_hash, held_until,
-                      waits_for)
+                      waits_for, city)
         )
         insert into orders.line (
           cell, order_id, line, offer_id, seller_id, variant_id, sku, title, node, hold_id,
@@ -80,6 +81,7 @@ async def _insert(tx: Tx, drafts: Sequence[Draft]) -> None:
         tx.now,
         *_order_columns(tx, drafts),
         *_line_columns(drafts),
+        [d.city.strip() for d in drafts],
     )
 
 

@@ -145,7 +145,7 @@ from pinwheel.trade.payments.model import (
     provider_fees,
     store_credit,
 )
-from pinwheel.trade.payments.port import Provider, add, providers_of, use
+from pinwheel.trade.payments.port import Provider, add, holds_days, providers_of, use
 from pinwheel.trade.payments.queries import (
     Attention,
     Difference,
@@ -300,6 +300,7 @@ __all__ = [
     "given_away",
     "grant_store_credit",
     "holds_card_number",
+    "holds_days",
     "instructions_of",
     "keep_gift_card",
     "kept_gift_cards",

@@ -93,3 +93,9 @@ def providers_of(db: Database) -> dict[str, Provider]:
     if db not in _houses:
         use(db, Settings())
     return _houses[db]
+
+
+def holds_days(db: Database, name: str) -> int:
+    """For how many days what a provider has authorised can still be captured; 0: it does not say,
+    so nothing may rest on it."""
+    return int(getattr(providers_of(db).get(name), "holds_days", 0))

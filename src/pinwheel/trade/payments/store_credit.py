@@ -32,6 +32,8 @@ class OwnBooks:
     """The provider inside (store credit, gift cards): what was held at the start is what it has
     authorised."""
 
+    holds_days = 3650  # a hold in our own books
+
     def __init__(self, name: str) -> None:
         self.name = name
 

@@ -86,6 +86,7 @@ class Stripe:
     """``home`` is the shop's own address, which a way back after a challenge starts with."""
 
     name = "stripe"
+    holds_days = 7  # of most cards
 
     def __init__(
         self, secret_key: str, webhook_secret: str, transport: HttpTransport, *, home: str = ""

@@ -189,6 +189,15 @@ async def propose(tx: Tx, one: Repricing) -> list[Proposal]:
     """Look at the competitors once and say what prices would be: small changes are published at
     once, others wait. What waits already for an offer stays. Statements: 3 and those of
     ``set_prices``."""
+    made = await would_propose(tx, one)
+    published = await _set(tx, [p for p in made if p.state == "published"])
+    kept = [p for p in made if p.state == "asked" or p.id in published]
+    await _keep(tx, kept)
+    return kept
+
+
+async def would_propose(tx: Tx, one: Repricing) -> list[Proposal]:
+    """What ``propose`` would say now; nothing is kept and no price is set. 2 statements."""
     followed = await _followed(tx, one)
     floors = await guards(tx, [(f.offer_id, one.currency) for f in followed])
     made: list[Proposal] = []
@@ -217,10 +226,7 @@ async def propose(tx: Tx, one: Repricing) -> list[Proposal]:
                 decision_reason="within its limit" if alone else None,
             )
         )
-    published = await _set(tx, [p for p in made if p.state == "published"])
-    kept = [p for p in made if p.state == "asked" or p.id in published]
-    await _keep(tx, kept)
-    return kept
+    return made
 
 
 def aim(one: Repricing, found: _Followed, floor_minor: int | None) -> tuple[int, str]:

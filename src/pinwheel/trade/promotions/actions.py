@@ -12,7 +12,7 @@ import msgspec
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import orders
-from pinwheel.trade.promotions import model
+from pinwheel.trade.promotions import model, stocking
 from pinwheel.trade.promotions.book import limits_of, plain
 from pinwheel.trade.promotions.checking import check
 from pinwheel.trade.promotions.model import NewPromotion, Promotion, PromotionEnded
@@ -25,7 +25,8 @@ async def save(tx: Tx, new: NewPromotion) -> Promotion:
 
     Refuses ``PromotionUnsound``, ``CodeTaken``, ``NotFound``; ``PromotionFixed`` for what one
     person may use and how it is counted once it was started; the ledger's ``Insufficient`` for
-    fewer uses than were used. With a code it is a coupon."""
+    fewer uses than were used; ``TooFewToPutAside`` for more pieces of a deal that runs than there
+    are. With a code it is a coupon."""
     check(new)
     terms = new.terms
     if new.code is not None and not terms.conditions.coupon:
@@ -47,6 +48,7 @@ async def save(tx: Tx, new: NewPromotion) -> Promotion:
     saved = await promotion(tx, promotion_id)
     if saved.state == "active":
         await _open_pool(tx, saved)
+        await stocking.refit(tx, before, saved)
         await orders.revise(tx)
     return saved
 
@@ -80,7 +82,8 @@ async def _write(tx: Tx, promotion_id: uuid.UUID, new: NewPromotion, terms: obje
 
 
 async def start(tx: Tx, promotion_id: uuid.UUID) -> Promotion:
-    """It holds from its start on. Safe to repeat; a stopped one may be started again."""
+    """It holds from its start on; a deal's pieces are put aside. Safe to repeat; a stopped one may
+    be started again. Refuses ``CodeTaken``, ``TooFewToPutAside``."""
     found = await promotion(tx, promotion_id, lock=True)
     if found.state == "active":
         return found
@@ -91,16 +94,19 @@ async def start(tx: Tx, promotion_id: uuid.UUID) -> Promotion:
         raise CodeTaken(code=found.code) from error
     started = await promotion(tx, promotion_id)
     await _open_pool(tx, started)
+    await stocking.fit(tx, started)
     await orders.revise(tx)
     return started
 
 
 async def stop(tx: Tx, promotion_id: uuid.UUID) -> Promotion:
-    """It ends now: no order is committed with it after this is. Safe to repeat."""
+    """It ends now: no order is committed with it after this is, and a deal's pieces that nobody
+    has are everybody's again. Safe to repeat."""
     found = await promotion(tx, promotion_id, lock=True)
     if found.state != "active":
         return found
     await _set_state(tx, promotion_id, "stopped", "ended")
+    await stocking.free(tx, [promotion_id] if found.is_deal else [])
     await orders.revise(tx)
     tx.emit(PromotionEnded(promotion_id=found.id, name=found.name, reason="stopped"))
     return await promotion(tx, promotion_id)
@@ -133,10 +139,12 @@ class _Told(msgspec.Struct, frozen=True):
     name: dict[str, str]
     ends_at: dt.datetime | None
     told: str
+    is_deal: bool
 
 
 async def tell(tx: Tx) -> None:
-    """Say which promotions have begun and which are over since the last time."""
+    """Say which promotions have begun and which are over since the last time; the pieces of deals
+    that are over are everybody's again."""
     told = await tx.rows(
         _Told,
         """
@@ -145,10 +153,11 @@ async def tell(tx: Tx) -> None:
          where p.state = 'active'
            and ((p.told = '' and coalesce(p.starts_at, $1) <= $1)
                 or (p.told <> 'ended' and p.ends_at <= $1))
-        returning p.id, p.name, p.ends_at, p.told
+        returning p.id, p.name, p.ends_at, p.told, p.is_deal
         """,
         tx.now,
     )
+    await stocking.free(tx, [t.id for t in told if t.is_deal and t.told == "ended"])
     events: Sequence[model.PromotionStarted | PromotionEnded] = [
         model.PromotionStarted(promotion_id=t.id, name=t.name, ends_at=t.ends_at)
         if t.told == "started"

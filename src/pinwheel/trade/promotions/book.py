@@ -94,6 +94,12 @@ class Rule:
         )
 
     @property
+    def only_offers(self) -> bool:
+        """Is it for named offers and nothing else?"""
+        others = self.products or self.categories or self.sellers or self.brands
+        return bool(self.offers) and not others
+
+    @property
     def needs_state(self) -> bool:
         """Must the database be asked before it is applied?"""
         return bool(

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import msgspec
 
 from pinwheel.ground import identity, ledger
-from pinwheel.ground.ledger import HoldExpired
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import after, during, every
 from pinwheel.trade import catalogue, orders
-from pinwheel.trade.promotions import actions, dealing, model, privacy
+from pinwheel.trade.promotions import actions, dealing, model, privacy, stocking
 
 
 @during(orders.OrderShipped)
@@ -71,15 +70,20 @@ async def call_next(tx: Tx, events: Sequence[orders.OrderCancelled]) -> None:
         tx.cell,
         [event.order_id for event in events],
     )
-    if freed:
-        await dealing.pass_on(tx, freed)
+    await _come_back(tx, freed)
 
 
-@during(HoldExpired)
-async def call_next_expired(tx: Tx, events: Sequence[HoldExpired]) -> None:
-    freed = {uuid.UUID(e.key.split(":", 2)[1]) for e in events if e.key.startswith("use:")}
-    if freed:
-        await dealing.pass_on(tx, freed)
+@during(orders.LinesCancelled)
+async def call_next_for_lines(tx: Tx, events: Sequence[orders.LinesCancelled]) -> None:
+    """The same where a part of an order was cancelled."""
+    await _come_back(tx, await stocking.lower_uses(tx, [event.order_id for event in events]))
+
+
+async def _come_back(tx: Tx, deal_ids: Sequence[uuid.UUID]) -> None:
+    """To who waits while the deal runs, else to everybody."""
+    if deal_ids:
+        await dealing.pass_on(tx, deal_ids)
+        await stocking.free_ended(tx, deal_ids)
 
 
 class _Use(msgspec.Struct, frozen=True):
@@ -135,9 +139,11 @@ async def reread(tx: Tx, events: Sequence[catalogue.CategoriesChanged]) -> None:
 
 @every(seconds=15)
 async def keep_time(tx: Tx) -> None:
-    """Tell what has begun and what is over; end turns that were not used."""
+    """Tell what has begun and what is over; end turns that were not used; free what came back to
+    deals that are over."""
     await actions.tell(tx)
     await dealing.sweep(tx)
+    await stocking.free_ended(tx)
 
 
 @during(identity.GuestJoined)

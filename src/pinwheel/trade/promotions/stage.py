@@ -74,6 +74,19 @@ class PromotionStage:
                 facts.segments = {p: frozenset(map(str, mine)) for p, mine in found.items()}
         return Loaded(book, facts, matching, tx.now, placing)
 
+    async def speaks_of(
+        self, tx: Tx, revision: int, offer_ids: Sequence[uuid.UUID]
+    ) -> set[uuid.UUID]:
+        """The offers that a promotion which holds now without a coupon may lower."""
+        found: set[uuid.UUID] = set()
+        for rule in (await books_of(tx).at(tx, revision)).rules.values():
+            if rule.codes_needed or rule.level == "delivery" or not rule.holds_at(tx.now):
+                continue
+            if not rule.only_offers:
+                return set(offer_ids)
+            found |= rule.offers
+        return found.intersection(offer_ids)
+
     def decide(self, loaded: Any, draft: Draft) -> None:
         state: Loaded = loaded
         matching = state.matching[draft.id]
@@ -131,6 +144,8 @@ class PromotionStage:
                         )
                     )
         draft.take_off(*discounts)
+        if rule.is_deal:
+            draft.take_aside(rule.terms.scope.offers[0], rule.id, one.pieces)
         self._use(state, draft, Taken(rule, rights.get(rule.id), one.off_minor, one.pieces))
 
     def _deliver(

@@ -59,3 +59,48 @@ select r.id, r.number, r.grade_by from returns.rma r
 -- promise: no approved return waits without end
 select r.id, r.number, r.send_by from returns.rma r
  where r.state = 'approved' and (r.send_by is null or r.send_by < $now - interval '1 hour');
+
+-- promise: a replacement is held until it is let go, and not a moment longer
+select e.return_id, e.state, e.quantity, h.state as hold, h.remaining from returns.exchange e
+  left join ledger.v_hold h on h.cell = e.cell and h.hold_id = e.hold_id
+ where (e.state in ('unpaid', 'waiting') and (h.state is distinct from 'open' or h.remaining <> e.quantity))
+    or (e.state = 'ended' and h.state = 'open');
+
+-- promise: what was let go is a line of its order, for the money that was agreed
+select e.return_id, e.quantity, l.quantity as sent, e.total_minor, l.total_minor as carries from returns.exchange e
+  left join orders.v_line l on l.cell = e.cell and l.order_id = e.order_id and l.line = e.new_line
+ where e.state = 'released'
+   and (l.quantity, l.total_minor) is distinct from (e.quantity, e.total_minor);
+
+-- promise: what was paid for replacements is kept apart exactly as long as they wait
+select w.currency, w.ahead, b.ahead as books from (
+    select r.cell, r.currency, sum(case when e.state = 'waiting' then e.pay_minor else 0 end) as ahead
+      from returns.exchange e join returns.rma r on r.cell = e.cell and r.id = e.return_id
+     where e.pay_minor > 0 group by r.cell, r.currency) w
+  left join (select cell, currency, sum(amount) as ahead from (
+      select cell, split_part(credit, ':', 2) as currency, amount from ledger.v_posting
+       where credit like 'exchange\_deposits:%'
+      union all
+      select cell, split_part(debit, ':', 2), -amount from ledger.v_posting
+       where debit like 'exchange\_deposits:%') t group by cell, currency) b
+    on b.cell = w.cell and b.currency = w.currency
+ where w.ahead <> coalesce(b.ahead, 0);
+
+-- promise: no replacement is held without end
+select return_id, state, until_at from returns.exchange
+ where state in ('unpaid', 'waiting') and until_at < $now - interval '1 hour';
+
+-- promise: what is lent to be tried is back, paid for, or still within its days
+select t.order_id, t.state, t.lent_minor, t.covered_minor, t.kept_minor, t.until_at from returns.trial t
+ where (t.state = 'trying' and t.authorised_until < $now)
+    or (t.state in ('charged', 'failed', 'ended') and t.lent_minor <> t.covered_minor + t.kept_minor);
+
+-- promise: the books lend exactly what is being tried
+select t.order_id, t.lent_minor - t.covered_minor - t.kept_minor as tried, b.lent from returns.trial t
+  left join (select cell, document_id,
+                    sum(case when debit like 'return\_advances:%' then amount else -amount end) as lent
+               from ledger.v_posting
+              where document_kind = 'order'
+                and (debit like 'return\_advances:%' or credit like 'return\_advances:%')
+              group by cell, document_id) b on b.cell = t.cell and b.document_id = t.order_id
+ where t.state in ('placed', 'trying') and t.lent_minor - t.covered_minor <> coalesce(b.lent, 0);

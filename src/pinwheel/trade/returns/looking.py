@@ -9,14 +9,18 @@ import msgspec
 
 from pinwheel.kernel.db import Tx
 from pinwheel.trade import orders
+from pinwheel.trade.orders import Order, OrderLine
 from pinwheel.trade.returns.model import (
     CategoryPolicy,
     History,
+    Policy,
     Return,
     ReturnLine,
 )
 from pinwheel.trade.returns.rules import (
     Loaded,
+    policy_for,
+    strictest,
 )
 
 
@@ -153,3 +157,11 @@ async def histories(tx: Tx, person_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
         tx.later_than(-365 * 86_400),
     )
     return {row.person_id: row for row in rows if row.person_id is not None}
+
+
+async def policy_of(tx: Tx, order: Order, lines: Sequence[OrderLine]) -> Policy:
+    """What holds for a parcel with all of these lines: the strictest of their policies. 2
+    statements."""
+    stored, paths = await policies(tx, [order.market], [line.variant_id for line in lines])
+    each = [policy_for(order.market, paths.get(line.variant_id, ()), stored) for line in lines]
+    return strictest(each) if each else Policy()

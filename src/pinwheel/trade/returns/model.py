@@ -14,6 +14,7 @@ from pinwheel.ground.ledger import Account
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.events import Event
 from pinwheel.trade import inventory
+from pinwheel.trade.returns.ways import Kind, Slot
 
 Why = Literal["unwanted", "damaged", "wrong", "late", "other"]
 Grade = Literal["A", "B", "C", "D"]
@@ -64,13 +65,18 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewReturn(msgspec.Struct, frozen=True, kw_only=True):
-    """``lines``: (line of the order, pieces). ``person_id`` None: a clerk asks, for anybody."""
+    """``lines``: (line of the order, pieces). ``person_id`` None: a clerk asks, for anybody.
+    ``is_exchange``: no money back in advance, another piece comes instead. ``way`` None: the
+    number alone, written on the parcel, at the policy's freight; ``slot``: of a pick-up."""
 
     order_id: uuid.UUID
     lines: Sequence[tuple[int, int]]
     reason: Why
     note: str = ""
     person_id: uuid.UUID | None = None
+    is_exchange: bool = False
+    way: Kind | None = None
+    slot: Slot | None = None
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,3 +317,68 @@ class ReturnOverdue(Event, frozen=True, kw_only=True):
     subject = "return_id"
     return_id: uuid.UUID
     number: str
+
+
+class ExchangeAsked(Event, frozen=True, kw_only=True):
+    """The replacement is held. ``state``: unpaid, waiting (for the old piece) or released."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    variant_id: uuid.UUID
+    quantity: int
+
+
+class ExchangeReleased(Event, frozen=True, kw_only=True):
+    """The replacement is a line of the order and may be sent."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    new_line: int
+    back_minor: int
+
+
+class ExchangeEnded(Event, frozen=True, kw_only=True):
+    """No replacement is sent. ``why``: unpaid, cancelled, expired, rejected, ran_out or disputed;
+    ``back_minor``: what had been paid for it goes back."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    why: str
+    back_minor: int
+
+
+class LabelWanted(Event, frozen=True, kw_only=True):
+    """A carrier is to be asked for the label of an approved return."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+
+
+class ReturnHandedIn(Event, frozen=True, kw_only=True):
+    """The parcel was given to a counter or a courier at ``where``."""
+
+    subject = "return_id"
+    return_id: uuid.UUID
+    number: str
+    order_id: uuid.UUID
+    person_id: uuid.UUID | None
+    where: str
+
+
+class TrialCharged(Event, frozen=True, kw_only=True):
+    """The days of trying are over: ``kept_minor`` is taken; ``owed_minor`` could not be."""
+
+    subject = "order_id"
+    order_id: uuid.UUID
+    person_id: uuid.UUID
+    kept_minor: int
+    owed_minor: int

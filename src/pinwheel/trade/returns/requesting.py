@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -17,6 +18,7 @@ from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.trade import orders, payments
 from pinwheel.trade.orders import Order, OrderLine, Shipment
+from pinwheel.trade.returns.exchanges import ExchangeIs
 from pinwheel.trade.returns.looking import Locked, claims, histories, locked, policies
 from pinwheel.trade.returns.model import (
     FAULTS,
@@ -47,6 +49,8 @@ from pinwheel.trade.returns.rules import (
     strictest,
     window_end,
 )
+from pinwheel.trade.returns.sending import Chosen, Roads, closed_way, roads, write_ways
+from pinwheel.trade.returns.trials import trials_of
 from pinwheel.trade.returns.writing import insert_returns, update_returns
 
 
@@ -58,6 +62,7 @@ class _Surroundings(msgspec.Struct):
     shipments: dict[uuid.UUID, list[Shipment]]
     policies: tuple[dict[tuple[str, uuid.UUID], CategoryPolicy], dict[uuid.UUID, list[uuid.UUID]]]
     histories: dict[uuid.UUID, History]
+    roads: Roads | None  # None: nobody of the call has chosen a way
 
 
 async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]:
@@ -65,7 +70,8 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
     refund in advance for the trusted; else a clerk decides.
 
     Refuses ``NotFound`` (no such order of this person), ``NotSent`` (more than was sent and is not
-    being returned yet) and ``WindowOver``. Two requests at once wait for each other."""
+    being returned yet), ``WindowOver``, ``WayClosed`` and (raised) ``SlotFull``.
+    Two requests at once wait for each other."""
     around = await _surroundings(tx, wishes)
     answers: list[Return | Refusal] = []
     fresh: list[tuple[Return, NewReturn]] = []
@@ -80,6 +86,8 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
     if not fresh:
         return answers
     await insert_returns(tx, [(r, _merged(w.lines)) for r, w in fresh], around.orders)
+    if around.roads is not None:
+        await write_ways(tx, [_chosen(r, w) for r, w in fresh if w.way], around.roads)
     tx.emit(
         *(
             ReturnRequested(
@@ -93,7 +101,9 @@ async def request(tx: Tx, wishes: Sequence[NewReturn]) -> list[Return | Refusal]
         )
     )
     ready = [(r, _merged(w.lines)) for r, w in fresh if r.state == "approved"]
-    approved = await _approved(tx, ready, around.orders, around.histories)
+    tried = await trials_of(tx, [r.order_id for r, _ in fresh])
+    swaps = {r.id for r, w in fresh if w.is_exchange or r.order_id in tried}
+    approved = await _approved(tx, ready, around.orders, around.histories, swaps)
     return [approved.get(a.id, a) if isinstance(a, Return) else a for a in answers]
 
 
@@ -107,7 +117,21 @@ async def approve(tx: Tx, return_ids: Sequence[uuid.UUID]) -> list[Return | Refu
         if r.state == "requested"
     ]
     known = await histories(tx, [r.person_id for r, _ in waiting if r.person_id])
-    approved = await _approved(tx, waiting, found.orders, known)
+    swaps = set(
+        await tx.values(
+            """
+            select return_id from returns.exchange
+             where cell = $1 and return_id = any($2::uuid[]) and state <> 'ended'
+            union
+            select r.id from returns.rma r
+              join returns.trial t on t.cell = r.cell and t.order_id = r.order_id
+             where r.cell = $1 and r.id = any($2::uuid[])
+            """,
+            tx.cell,
+            [r.id for r, _ in waiting],
+        )
+    )
+    approved = await _approved(tx, waiting, found.orders, known, swaps)
     return [_answer(found, approved, i, {"approved"}) for i in return_ids]
 
 
@@ -129,18 +153,34 @@ async def cancel(
     tx: Tx, return_ids: Sequence[uuid.UUID], *, person_id: uuid.UUID | None = None
 ) -> list[Return | Refusal]:
     """The buyer keeps it after all. What was refunded in advance is owed from then on. Safe to
-    repeat. Refuses ``NotFound`` (also another person's), ``ReturnIs`` once it has arrived."""
+    repeat. Refuses ``NotFound`` (also another person's), ``ReturnIs`` once it has arrived and
+    ``ExchangeIs`` once its replacement was let go."""
     found = await locked(tx, return_ids)
+    swapped = set(
+        await tx.values(
+            """
+            select return_id from returns.exchange
+             where cell = $1 and return_id = any($2::uuid[]) and state = 'released'
+            """,
+            tx.cell,
+            list(return_ids),
+        )
+    )
     if person_id is not None:
         found.returns = {i: r for i, r in found.returns.items() if r.person_id == person_id}
     ended = [
         msgspec.structs.replace(r, state="cancelled", closed_at=tx.now, owed_minor=r.advance_minor)
         for r in found.returns.values()
-        if r.state in ("requested", "approved")
+        if r.state in ("requested", "approved") and r.id not in swapped
     ]
     await close(tx, ended)
     done = {r.id: r for r in ended}
-    return [_answer(found, done, i, {"cancelled"}) for i in return_ids]
+    return [
+        ExchangeIs(number=found.returns[i].number)
+        if i in swapped and i in found.returns
+        else _answer(found, done, i, {"cancelled"})
+        for i in return_ids
+    ]
 
 
 async def close(tx: Tx, ended: Sequence[Return]) -> None:
@@ -198,6 +238,7 @@ async def _surroundings(tx: Tx, wishes: Sequence[NewReturn]) -> _Surroundings:
         histories=await histories(
             tx, [order.person_id for order, _ in found.values() if order.person_id]
         ),
+        roads=await roads(tx) if any(w.way is not None for w in wishes) else None,
     )
 
 
@@ -207,6 +248,16 @@ def _merged(lines: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     for line, quantity in lines:
         merged[line] = merged.get(line, 0) + quantity
     return list(merged.items())
+
+
+def _chosen(ret: Return, wish: NewReturn) -> Chosen:
+    return Chosen(
+        return_id=ret.id,
+        market=ret.market,
+        kind=wish.way or "own",
+        freight_minor=ret.policy.freight_minor,
+        slot=wish.slot,
+    )
 
 
 def _judged(tx: Tx, wish: NewReturn, around: _Surroundings) -> Return | Refusal:
@@ -232,6 +283,12 @@ def _judged(tx: Tx, wish: NewReturn, around: _Surroundings) -> Return | Refusal:
                 return WindowOver(number=order.number, until=until.date().isoformat())
             arrivals.append(arrived)
     policy, first = strictest(list(each.values())), min(arrivals, default=None)
+    if wish.way is not None and around.roads is not None:
+        refused = closed_way(around.roads, order.market, order.country, wish.way)
+        if refused is not None:
+            return refused
+        part = around.roads.freight(order.market, wish.way, policy, fault=wish.reason in FAULTS)
+        policy = msgspec.structs.replace(policy, freight_minor=part)
     return _asked(tx, wish, order, policy, first, around.histories)
 
 
@@ -299,13 +356,15 @@ async def _approved(
     ready: Sequence[tuple[Return, list[tuple[int, int]]]],
     found: Loaded,
     known: dict[uuid.UUID, History],
+    swaps: AbstractSet[uuid.UUID],
 ) -> dict[uuid.UUID, Return]:
-    """Written and told as approved, those who are trusted with their refund in advance."""
+    """Written and told as approved, those who are trusted with their refund in advance; a piece
+    that is exchanged or only tried (``swaps``) is not refunded."""
     if not ready:
         return {}
     limits = {
         r.id: advance_limit(r.policy, known.get(r.person_id) or History(), r.score, r.reason)
-        if r.person_id
+        if r.person_id and r.id not in swaps
         else 0
         for r, _ in ready
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -39,6 +40,8 @@ from pinwheel.trade.returns.rules import (
     outlet_place,
     settle,
 )
+from pinwheel.trade.returns.trials import trials_of
+from pinwheel.trade.returns.trying import cover
 from pinwheel.trade.returns.writing import update_returns
 
 
@@ -52,6 +55,7 @@ class _Planned(msgspec.Struct, kw_only=True):
     delivery: tuple[int, int]
     settled: Settled
     country: str
+    on_trial: bool = False
 
     @property
     def after(self) -> Return:
@@ -76,13 +80,15 @@ async def grade_and_refund(tx: Tx, gradings: Sequence[Grading]) -> list[Return |
     gone back another way (a chargeback: grade again and withhold it). About 25 statements for any
     number, where orders were paid by one tender."""
     found = await locked(tx, [g.return_id for g in gradings])
+    trials = await trials_of(tx, list(found.orders))
+    trying = {i for i, t in trials.items() if t.state in ("placed", "trying")}
     answers: dict[uuid.UUID, Return | Refusal] = {}
     planned: list[_Planned] = []
     returned: dict[tuple[uuid.UUID, int], int] = {}
     for grading in gradings:
         if grading.return_id in answers:
             continue
-        plan = _plan(grading, found, returned)
+        plan = _plan(grading, found, returned, trying)
         if isinstance(plan, _Planned):
             planned.append(plan)
             answers[grading.return_id] = msgspec.structs.replace(plan.after, closed_at=tx.now)
@@ -127,7 +133,10 @@ async def _refunded(tx: Tx, planned: Sequence[_Planned]) -> dict[uuid.UUID, Refu
 
 
 def _plan(
-    grading: Grading, found: Locked, returned: dict[tuple[uuid.UUID, int], int]
+    grading: Grading,
+    found: Locked,
+    returned: dict[tuple[uuid.UUID, int], int],
+    trying: AbstractSet[uuid.UUID],
 ) -> _Planned | Return | Refusal:
     """How a return is settled; itself when it was before; or why not. ``returned`` is what this
     call has taken back already."""
@@ -156,9 +165,15 @@ def _plan(
     if ret.policy.refunds_delivery and is_whole(order, order_lines, back):
         delivery = orders.delivery_money(order)
     goods = sum(net + tax for _, net, tax in money)
+    on_trial = order.id in trying
+    if on_trial:  # nothing was paid: what it comes to is covered, whatever it is
+        ret = msgspec.structs.replace(ret, advance_minor=goods + sum(delivery))
     settled = settle(ret, goods, sum(delivery), grading.withhold_minor)
     if isinstance(settled, Refusal):
         return settled
+    if on_trial:
+        ret = msgspec.structs.replace(ret, advance_minor=settled.covered_minor)
+        settled = msgspec.structs.replace(settled, owed_minor=0)
     for number in lines:
         returned[order.id, number] = back[number]
     return _Planned(
@@ -169,6 +184,7 @@ def _plan(
         delivery=delivery,
         settled=settled,
         country=order.country,
+        on_trial=on_trial,
     )
 
 
@@ -202,6 +218,13 @@ async def _write(tx: Tx, planned: Sequence[_Planned]) -> None:
         sums[p.before.order_id] = sums.get(p.before.order_id, 0) + p.settled.refund_minor
     parts = [(p.before.order_id, n, line.received) for p in planned for n, line in p.lines.items()]
     await orders.note_returned(tx, parts, sums)
+    tried: dict[uuid.UUID, int] = {}
+    for p in planned:
+        if p.on_trial:
+            order_id = p.before.order_id
+            tried[order_id] = tried.get(order_id, 0) + p.settled.covered_minor
+    if tried:
+        await cover(tx, tried)
     await update_returns(tx, [msgspec.structs.replace(p.after, closed_at=tx.now) for p in planned])
     await _write_lines(tx, planned)
     await offer(tx, [o for p in planned for o in _offered(p)])

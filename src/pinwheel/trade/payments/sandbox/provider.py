@@ -74,6 +74,7 @@ class Sandbox:
     """A provider with connections of its own: what it has committed outlives our crash."""
 
     name = "sandbox"
+    holds_days = 30
 
     def __init__(self, pool: asyncpg.Pool, clock: Clock) -> None:
         self.pool = pool

@@ -1,0 +1,1 @@
+comment on column returns.point.address is 'not pii: a shop or a locker';
