@@ -665,6 +665,51 @@ BUGS = (
         'fill="{INK}"{direction}>{escape(line)}</text>',
         'fill="{INK}"{direction}>{line}</text>',
         ("tests/faces/storefront/test_share_cards.py",),
+    ),
+    Bug(
+        "a gift card's account has no floor",
+        "trade/payments/model.py",
+        '"credit", floor=0)\n\n\ndef cash_owed',
+        '"credit")\n\n\ndef cash_owed',
+        ("tests/trade/giftcards/test_gift_cards.py::test_fifty_checkouts_never_overdraw_one_card",),
+    ),
+    Bug(
+        "a gift card ends on its last day",
+        "trade/payments/gift_ending.py",
+        "and state = 'open' and expires_on < $2",
+        "and state = 'open' and expires_on <= $2",
+        (
+            "tests/trade/giftcards/test_gift_cards.py::test_expiry_is_a_policy_and_its_rest_is_booked",
+        ),
+    ),
+    Bug(
+        "a part refund fills the gift card first",
+        "trade/payments/instructing.py",
+        "return payment.provider in CREDIT, ",
+        "return payment.provider not in CREDIT, ",
+        (
+            "tests/trade/giftcards/test_gift_cards.py::test_a_part_refund_is_money_first_and_the_card_gets_its_own_back",
+        ),
+    ),
+    Bug(
+        "late cash is kept though the goods are gone",
+        "trade/orders/jobs.py",
+        '        if order.state == "cancelled":\n            raise CashOrderEnded',
+        '        if order.state == "ended":\n            raise CashOrderEnded',
+        (
+            "tests/trade/tills/test_cash.py::test_late_cash_takes_the_goods_again_or_is_refused_at_the_counter",
+        ),
+    ),
+    Bug(
+        "an order that waits for cash ends like one that waits for a card",
+        "trade/orders/actions.py",
+        "and d.order_id = o.id and d.ended_at is null)",
+        "and d.order_id = o.id and d.ended_at is not null)",
+        (
+            "tests/trade/tills/test_cash.py::test_an_order_waits_with_its_stock_and_is_placed_by_the_cash",
+        ),
+    ),
+    Bug(
         "more is paid out than somebody agreed to",
         "growth/social/invite_payouts.py",
         "if agreed_minor is not None and agreed_minor != amount:",

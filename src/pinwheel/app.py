@@ -37,6 +37,7 @@ from pinwheel.faces.storefront import (
     share_web,
     team_checkout_web,
     team_web,
+    tender_web,
     try_web,
     wallet_web,
 )
@@ -106,6 +107,7 @@ from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
 from pinwheel.trade.payments import cash_jobs, gift_jobs
 from pinwheel.trade.payments import jobs as payments_jobs
+from pinwheel.trade.payments import tender_web as tender_api
 from pinwheel.trade.payments import web as payments_web
 from pinwheel.trade.pricing import jobs as pricing_jobs
 from pinwheel.trade.pricing import rules_jobs
@@ -169,6 +171,7 @@ WEB: tuple[ModuleType, ...] = (
     messages_web,
     budgets_web,
     payments_web,
+    tender_api,
     orders_web,
     price_web,
     cart_web,
@@ -197,6 +200,7 @@ WEB: tuple[ModuleType, ...] = (
     bigday_web,
     bigday_balance_web,
     wallet_web,
+    tender_web,
     checkout_web,
     own_orders_web,
     returning_web,

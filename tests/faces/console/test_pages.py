@@ -14,6 +14,7 @@ from pinwheel.faces import console
 from pinwheel.growth import bigdays
 from pinwheel.kernel import words
 from pinwheel.kernel.web import routes_of
+from pinwheel.trade import payments
 
 LISTS = (
     *("orders", "orders?view=late", "returns", "reviews", "catalogue", "changes", "import"),
@@ -49,7 +50,11 @@ async def addresses(desk: Desk) -> list[str]:
         event = await tx.connection.fetchval("select id from kernel.event limit 1")
     person = desk.people["operator"]
     day = await a_big_day(desk)
+    async with desk.db.transaction(actor="test") as tx:
+        till = await payments.open_till(tx, "Front", "GBP")
+        await payments.make_gift_cards(tx, 2, 500, "GBP", market="GB", reason="a prize")
     given = {
+        "{till_id:uuid}": till,
         "bigdays/{event_id:uuid}": f"bigdays/{day}",
         "{number:str}": number,
         "{payment_id:uuid}": payment,

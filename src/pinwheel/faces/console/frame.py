@@ -43,6 +43,8 @@ SCOPES: Mapping[str, str] = {
     "import": "catalogue:write",
     "stock": "stock",
     "payments": "orders:read",
+    "gift-cards": "orders:read",
+    "tills": "till",
     "budgets": "budgets",
     "price-rules": "prices",
     "repricing": "prices",

@@ -46,6 +46,7 @@ class CheckoutForm(msgspec.Struct):
     delivery: Short = ""
     payment: Annotated[str, msgspec.Meta(max_length=80)] = ""
     quotes: list[Annotated[str, msgspec.Meta(max_length=120)]] = []
+    gift_cards: list[Short] = []
 
     @property
     def quote(self) -> str:
@@ -59,6 +60,9 @@ class CheckoutForm(msgspec.Struct):
     def stored_method(self) -> UUID | None:
         kind, _, value = self.payment.partition(":")
         return _uuid(value) if kind == "method" else None
+
+    def cards(self) -> tuple[UUID, ...]:
+        return tuple(c for text in self.gift_cards[:5] if (c := _uuid(text)) is not None)
 
     def tender(self) -> orders.Tender | None:
         kind, _, token = self.payment.partition(":")

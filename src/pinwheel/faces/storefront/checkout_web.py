@@ -21,6 +21,7 @@ from pinwheel.faces.storefront.ordering import (
     way_of,
     wish_of,
 )
+from pinwheel.faces.storefront.tender_web import COUNTER, cash_shown, checkout_tenders
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
@@ -101,16 +102,30 @@ async def _page(
         quotes = await _quotes(tx, sight, person_id, market, buyer, device)
         seen = await queries.pictures(tx, [i.variant_id for i in sight.lines if i.variant_id])
         wallet = await promotions.wallet(tx, person_id) if person_id and sight.lines else []
+        cards, has_counter = await checkout_tenders(call, tx, form.gift_cards, market.currency)
     way = way_of(buyer.form, quotes)
     cart = shown_cart(call, frame, sight, seen, market.currency)
     if way:
         cart |= sums(call, quotes[way], market.currency)
+    fields = form_fields(call, db, frame, market, buyer, quotes, fresh=fresh)
+    if has_counter:
+        fields["payments"].append(_counter(call, form))
     return {
         "cart": cart,
         "coupons": shown_coupons(call, sight, wallet),
-        **form_fields(call, db, frame, market, buyer, quotes, fresh=fresh),
+        **fields,
+        "gift_cards": cards,
         "error": _why_not(call, sight),
         "title": call.say("Checkout"),
+    }
+
+
+def _counter(call: Call, form: CheckoutForm) -> dict[str, Any]:
+    return {
+        "value": COUNTER,
+        "label": call.say("Pay at the store"),
+        "note": call.say("In cash, with a code; we keep the goods for you until then."),
+        "chosen": form.payment == COUNTER,
     }
 
 
@@ -161,6 +176,7 @@ async def placed(call: Call, db: Database, key: str = "") -> Answer[dict[str, An
             raise NotFound(what="order")
         sight = await orders.order(tx, order_id=known.id, person_id=person_id)
         asked = await payments.payments_of(tx, [known.id])
+        cash = await cash_shown(call, tx, sight.order)
     order = sight.order
     if order.state == "cancelled":
         return Answer(
@@ -174,7 +190,8 @@ async def placed(call: Call, db: Database, key: str = "") -> Answer[dict[str, An
         {
             "order": {**_brief(call, order), "delivery": parcel_sentence(call, frame, order)},
             "state": "waiting" if waiting else "paid",
-            "refresh": waiting,
+            "refresh": waiting and cash is None,
+            "cash": cash,
             "pay_href": call.local(action) if action and waiting else None,
             "timeline_items": next_steps(call, sight),
             "title": call.say("Thank you"),

@@ -157,6 +157,7 @@ def wish_of(
         items=(item,) if item else (),
         claims=(claim,) if claim else (),
         device=device,
+        gift_cards=form.cards(),
     )
 
 

@@ -20,6 +20,7 @@ from pinwheel.faces.storefront.order_view import (
     sums_of,
 )
 from pinwheel.faces.storefront.sending_part import sending_part
+from pinwheel.faces.storefront.tender_web import cash_shown
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal, Unauthenticated
 from pinwheel.kernel.web import Answer, Call, See, get, post
@@ -85,6 +86,7 @@ async def order_page(call: Call, tx: Tx, number: str, error: str | None = None) 
     order = sight.order
     seen = await queries.pictures(tx, [line.variant_id for line in sight.lines])
     asked = await payments.payments_of(tx, [order.id])
+    cash = await cash_shown(call, tx, order)
     back = await returns.returns(tx, person_id=order.person_id, order_id=order.id)
     lines = lines_of(call, frame, sight.lines, seen)
     label, tone = state_of(call, order)
@@ -109,6 +111,7 @@ async def order_page(call: Call, tx: Tx, number: str, error: str | None = None) 
             else None,
             "can_review": order.state == "delivered" and call.caller.is_known,
         },
+        "cash": cash,
         "cart": sums_of(call, order, lines),
         "timeline_items": next_steps(call, sight),
         "parcels": [{"label": s.carrier, "tracking": s.tracking} for s in sight.shipments],

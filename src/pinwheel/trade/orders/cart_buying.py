@@ -57,6 +57,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...] = ()
     claims: tuple[Claim, ...] = ()
     device: str = ""
+    gift_cards: tuple[uuid.UUID, ...] = ()  # each pays what is on it, the tenders the rest
 
 
 async def order_cart(db: Database, caller: Caller, person_id: uuid.UUID, wish: Wish) -> Bought:
@@ -87,6 +88,7 @@ async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
     if not email:
         raise Invalid("email", "an order needs an e-mail address", "下单需要填写邮箱")
     ship_to = wish.ship_to or kept_address(await chosen_address(tx, person_id, wish.address_id))
+    cards = [Tender(payments.GIFT_CARD, str(card_id)) for card_id in wish.gift_cards]
     tenders = wish.tenders or (await chosen_tender(tx, person_id, wish.method_id),)
     return Draft(
         id=tx.new_id(),
@@ -100,7 +102,7 @@ async def _draft(tx: Tx, person_id: uuid.UUID, scope: str, wish: Wish) -> Draft:
         contact=tx.db.vault.seal(email, "orders.contact"),
         ship_to=sealed_address(tx, ship_to),
         delivery=wish.delivery,
-        tenders=[t for t in tenders if t is not None],
+        tenders=[*cards, *(t for t in tenders if t is not None)],
         expected=wish.quote,
         channel="web" if wish.items else CHANNEL,
         scope=scope,

@@ -130,7 +130,7 @@ async def usable_gift_cards(tx: Tx, pairs: Sequence[tuple[uuid.UUID, uuid.UUID]]
     return await with_balances(tx, cards)
 
 
-async def gift_cards(
+async def gift_card_list(
     tx: Tx, *, last4: str | None = None, cursor: str | None = None, limit: int = 50
 ) -> Page[GiftCard]:
     """Cards, the newest first; ``last4``: those whose code ends so. 2 statements."""
