@@ -133,6 +133,7 @@ async def _wish(
         if choice.offer_id == offer_id and choice.difference_minor != seen:
             now = choice.difference_minor
             raise returns.DifferenceChanged(now=now, seen=seen, currency=order.currency)
+    reason: Any = form.reason if form.reason in dict(REASONS) else "unwanted"
     kind, _, token = form.payment.partition(":")
     if kind == "method":
         method = await payments.method_of(tx, person_id, UUID(token))
@@ -142,7 +143,7 @@ async def _wish(
         line=line,
         quantity=form.quantity,
         offer_id=offer_id,
-        reason=form.reason if form.reason in dict(REASONS) else "unwanted",  # type: ignore[arg-type]
+        reason=reason,
         person_id=person_id,
         provider=kind,
         method=token,

@@ -295,6 +295,21 @@ async def hand_in(tx: Tx, code: str, where: str, *, at_point: bool = True) -> uu
         raise HandedElsewhere(number=found.number, where=found.handed_where)
     if found.state != "approved":
         raise ReturnIs(number=found.number, state=found.state)
+    await _write_handed(tx, found.return_id, where)
+    await ledger.release_for(tx, [pickup_id(found.return_id)])
+    tx.emit(
+        ReturnHandedIn(
+            return_id=found.return_id,
+            number=found.number,
+            order_id=found.order_id,
+            person_id=found.person_id,
+            where=where,
+        )
+    )
+    return found.return_id
+
+
+async def _write_handed(tx: Tx, return_id: uuid.UUID, where: str) -> None:
     await tx.run(
         """
         with way as (
@@ -311,22 +326,11 @@ async def hand_in(tx: Tx, code: str, where: str, *, at_point: bool = True) -> uu
         update returns.rma set send_by = greatest(send_by, $5) where cell = $1 and id = $2
         """,
         tx.cell,
-        found.return_id,
+        return_id,
         tx.now,
         where,
         tx.later_than(TRANSIT_DAYS * 86_400),
     )
-    await ledger.release_for(tx, [pickup_id(found.return_id)])
-    tx.emit(
-        ReturnHandedIn(
-            return_id=found.return_id,
-            number=found.number,
-            order_id=found.order_id,
-            person_id=found.person_id,
-            where=where,
-        )
-    )
-    return found.return_id
 
 
 async def return_by_code(tx: Tx, code: str) -> uuid.UUID:

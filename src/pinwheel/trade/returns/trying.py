@@ -37,16 +37,18 @@ async def lend(tx: Tx, shipment_ids: Sequence[uuid.UUID]) -> None:
     rows = await tx.rows(
         _Sent,
         """
-        select t.order_id, s.id as shipment_id, t.currency,
+        select t.order_id, s.shipment_id, t.currency,
                coalesce((select sum(p.amount) from ledger.v_posting p
                           where p.cell = $1 and p.document_id = t.order_id
-                            and p.key = 'ship:' || s.id and p.debit like 'deposits:%'), 0)::bigint
+                            and p.key = 'ship:' || s.shipment_id
+                            and p.debit like 'deposits:%'), 0)::bigint
                  as amount,
                extract(day from t.authorised_until - $3::timestamptz)::int as holds,
                t.days + 1 as needs
-          from orders.shipment s join returns.trial t on t.cell = s.cell and t.order_id = s.order_id
-         where s.cell = $1 and s.id = any($2::uuid[]) and t.state in ('placed', 'trying')
-         order by s.id
+          from orders.v_shipment s
+          join returns.trial t on t.cell = s.cell and t.order_id = s.order_id
+         where s.cell = $1 and s.shipment_id = any($2::uuid[]) and t.state in ('placed', 'trying')
+         order by s.shipment_id
         """,
         tx.cell,
         list(shipment_ids),
@@ -98,9 +100,9 @@ async def begin(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
            set state = 'trying',
                until_at = least($3::timestamptz + t.days * interval '1 day',
                                 t.authorised_until - interval '1 day')
-          from orders."order" o
+          from orders.v_purchase o
          where t.cell = $1 and t.order_id = any($2::uuid[]) and t.state = 'placed'
-           and o.cell = t.cell and o.id = t.order_id and o.state = 'delivered'
+           and o.cell = t.cell and o.order_id = t.order_id and o.state = 'delivered'
         """,
         tx.cell,
         list(order_ids),
