@@ -19,7 +19,7 @@ from pinwheel.insight.audience import NewSegment
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import routes_of
 from pinwheel.platform import open as open_platform
-from pinwheel.trade import budgets, imports, orders, pricing, promotions
+from pinwheel.trade import budgets, imports, orders, payments, pricing, promotions
 
 CURRENCY, MARKET, DAY = "CNY", "CN", dt.timedelta(days=1)
 WELCOME = {
@@ -51,6 +51,7 @@ async def fill_desk(db: Database, folder: Path) -> None:
         await _batch(tx)
         endpoint = open_platform.NewEndpoint(url="https://example.com/hook", label="Warehouse")
         await open_platform.add_endpoint(tx, endpoint)
+        await payments.open_till(tx, "Counter (demonstration)", CURRENCY, float_minor=20_000)
     async with db.transaction(actor="test") as tx:
         await _letters(tx, segment_id, people)
     await _team(db, people[1])
@@ -273,6 +274,7 @@ IDS: Mapping[str, str] = {
     "{promotion_id:uuid}": "select id from promotions.promotion order by id desc limit 1",
     "bigdays/{event_id:uuid}": "select id from bigdays.event limit 1",
     "events/{event_id:uuid}": "select id from kernel.event order by id desc limit 1",
+    "{till_id:uuid}": "select id from payments.till limit 1",
     "{batch_id:uuid}": "select id from promotions.batch limit 1",
     "{segment_id:uuid}": "select id from audience.segment order by id limit 1",
     "{job_id:uuid}": "select id from imports.job limit 1",

@@ -83,7 +83,10 @@ async def test_the_other_pages_structured_data_are_sound(shop: Storefront) -> No
         assert faults_of(graph_of((await shop.browser().get(path)).text)) == []
 
 
-async def test_a_product_page_costs_at_most_five_statements(shop: Storefront) -> None:
+async def test_a_product_page_costs_five_statements_and_two_more_with_rules(
+    shop: Storefront,
+) -> None:
+    """The demonstration shop has a price rule that asks who the visitor is."""
     browser = shop.browser()
     (slug, *_) = await shop.slugs()
     await browser.get(f"/p/{slug}")
@@ -99,7 +102,7 @@ async def test_a_product_page_costs_at_most_five_statements(shop: Storefront) ->
         await browser.get(f"/p/{slug}")
     finally:
         answers.respond = respond  # type: ignore[method-assign]
-    assert counts == [5]
+    assert counts in ([5], [7])
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])

@@ -388,7 +388,7 @@ async def test_who_pays_too_late_gets_the_money_back(
         total = (await orders.order(tx, order_id=late.order_id)).order.total_minor
         await orders.confirm(tx, {late.order_id: total})
     await worker.drain()
-    assert await pond.states() == {"won": 1, "called_back": 1}
+    assert await pond.states() == {"won": 1, "given_back": 1}
     async with pond.db.reading() as tx:
         assert (await orders.order(tx, order_id=late.order_id)).order.state == "cancelled"
     assert await pond.left(pond.cheap) == 99

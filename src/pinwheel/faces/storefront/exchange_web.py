@@ -97,7 +97,11 @@ async def _page(
     }
 
 
-@post("/account/orders/{number:str}/exchange", limits=(("exchange", Limit(20, 60)),))
+@post(
+    "/account/orders/{number:str}/exchange",
+    again="/account/orders/{number:str}/exchange",
+    limits=(("exchange", Limit(20, 60)),),
+)
 async def ask(
     call: Call, db: Database, number: str, data: ExchangeForm
 ) -> Answer[dict[str, Any]] | See[None]:
@@ -173,7 +177,7 @@ def slot_in(text: str) -> Slot | None:
         return None
 
 
-@post("/account/orders/{number:str}/stop-waiting")
+@post("/account/orders/{number:str}/stop-waiting", again="/account/orders/{number:str}")
 async def stop_waiting(call: Call, db: Database, number: str) -> See[None]:
     """Cancel what is not here yet; the money goes back."""
     person_id = owner_of(call)

@@ -43,7 +43,8 @@ SIMILAR = 10
 async def product(
     call: Call, tx: Tx, slug: str, variant: str = "", reviews: str | None = None
 ) -> Answer[dict[str, Any]] | See[None]:
-    """A product with its variants, price, stock and reviews. 5 statements."""
+    """A product with its variants, price, stock and reviews. 5 statements,
+    and what the price rules ask (2) where one may speak of it."""
     page = await catalogue.product_page(tx, slug)
     if page.slug != slug:
         return See(f"/p/{page.slug}", status=301)

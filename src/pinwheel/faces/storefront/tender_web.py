@@ -71,7 +71,7 @@ def card_shown(card: payments.GiftCard) -> dict[str, Any]:
     }
 
 
-@post(HERE)
+@post(HERE, again=HERE)
 async def enter(call: Call, db: Database, data: CodeForm) -> Answer[dict[str, Any]] | See[None]:
     """Keep a card by its code; what was typed is not shown again."""
     try:
@@ -84,7 +84,7 @@ async def enter(call: Call, db: Database, data: CodeForm) -> Answer[dict[str, An
     return See("/checkout" if data.back == "checkout" else HERE)
 
 
-@post(f"{HERE}/{{card_id:uuid}}/code")
+@post(f"{HERE}/{{card_id:uuid}}/code", again=HERE)
 async def show_code(call: Call, db: Database, card_id: UUID) -> Answer[dict[str, Any]]:
     """The code of a card that was bought here, this once."""
     try:
@@ -98,7 +98,7 @@ async def show_code(call: Call, db: Database, card_id: UUID) -> Answer[dict[str,
     return Answer({**await _page(call, db), "code": made.code}, page=PAGE)
 
 
-@post("/account/orders/{number:str}/credit")
+@post("/account/orders/{number:str}/credit", again="/account/orders/{number:str}")
 async def prefer_credit(call: Call, db: Database, number: str) -> See[None]:
     """Cash that waits at the counter becomes store credit."""
     person_id = call.caller.person()

@@ -60,7 +60,7 @@ async def try_page(call: Call, db: Database, offer_id: UUID) -> Answer[dict[str,
     return Answer(await _page(call, db, offer_id, CheckoutForm(), fresh=True), page=PAGE)
 
 
-@post("/try/{offer_id:uuid}", limits=(("try", Limit(20, 30)),))
+@post("/try/{offer_id:uuid}", again="/try/{offer_id:uuid}", limits=(("try", Limit(20, 30)),))
 async def order_trial(
     call: Call, db: Database, offer_id: UUID, data: CheckoutForm
 ) -> Answer[dict[str, Any]] | See[orders.Bought] | See[None]:

@@ -225,7 +225,8 @@ class Answers:
     ) -> Ready | None:
         """The page that the refused form stands on, with what was typed; None: it can't be shown,
         or the form was not what was refused."""
-        if call.wants_part or refusal.status == 401 or refusal.status >= 500:
+        is_stranger = refusal.status == 401 and not call.caller.is_known
+        if call.wants_part or is_stranger or refusal.status >= 500:
             return None
         answer = await call.app.state["edge"].page_again(call, path)
         if answer is None:
