@@ -22,7 +22,9 @@ from pinwheel.trade import budgets, catalogue, inventory, pricing, promotions
 MARKET, CURRENCY = "CN", "CNY"
 TEAM, DEALS, NEWCOMERS, LOOPS = slice(0, 8), slice(8, 11), slice(11, 15), slice(15, 24)
 CHILDREN = ("teams", "deals", "newcomers", "coupons", "bargains", "invites", "subsidy")
-LEAST_FREE, LEAST_PRICE_MINOR = 4, 2000
+LEAST_FREE, LEAST_PRICE_MINOR = 4, {"CNY": 2000, "GBP": 250}
+ABROAD, ABROAD_CURRENCY = "GB", "GBP"  # readers of English have teams and deals as well
+ABROAD_TEAM, ABROAD_DEALS, ABROAD_NEWCOMERS = slice(0, 4), slice(4, 7), slice(7, 9)
 MOST_PEOPLE, HELPERS, DONE = 60, 6, 2
 
 
@@ -43,6 +45,8 @@ async def fill_growth(
             people = await _people(tx, plans)
             if len(things) >= LOOPS.stop and len(people) > HELPERS:
                 marker.deal_id = await _open(tx, things, people)
+                others = [p.variants[0].sku for p in products[60:120]]
+                await _open_abroad(tx, await _things(tx, others, ABROAD_CURRENCY))
             await marker.reach(tx, "growth", 1)
     async with db.reading() as tx:
         people = await _people(tx, plans)
@@ -54,11 +58,11 @@ async def fill_growth(
     say("  a big day, bargains, invitations, journeys / 大促、砍价、邀请、营销旅程")
 
 
-async def _things(tx: Tx, skus: Sequence[str]) -> list[Thing]:
+async def _things(tx: Tx, skus: Sequence[str], currency: str = CURRENCY) -> list[Thing]:
     """In the order of the content: what has a price and enough stock to put some aside."""
     found = await catalogue.skus(tx, skus)
     offers = await offers_of(tx, skus)
-    prices = await pricing.prices(tx, list(offers.values()), CURRENCY)
+    prices = await pricing.prices(tx, list(offers.values()), currency)
     free: dict[uuid.UUID, int] = {}
     for position in await inventory.positions(tx, [s.variant_id for s in found.values()]):
         free[position.variant_id] = free.get(position.variant_id, 0) + max(0, position.atp)
@@ -67,7 +71,7 @@ async def _things(tx: Tx, skus: Sequence[str]) -> list[Thing]:
         for sku in skus
         if offers.get(sku) in prices
         and (left := free.get(found[sku].variant_id, 0)) >= LEAST_FREE
-        and prices[offers[sku]].price_minor >= LEAST_PRICE_MINOR
+        and prices[offers[sku]].price_minor >= LEAST_PRICE_MINOR[currency]
     ]
 
 
@@ -85,25 +89,10 @@ async def _open(tx: Tx, things: Sequence[Thing], people: Sequence[uuid.UUID]) ->
     """Open everything; the deal that takes deposits."""
     budget = await _budgets(tx)
     priced = [(thing.offer_id, thing.price_minor) for thing in things]
-    await social.open_team_campaign(
-        tx,
-        social.TeamTerms(
-            name={"en": "Read together", "zh-CN": "一起读，更划算"},
-            market=MARKET,
-            currency=CURRENCY,
-            policy="strict",
-            seats=3,
-            window_seconds=86_400,
-            budget_id=budget["teams"],
-            offers=[
-                social.TeamOffer(offer_id=offer, price_minor=price * 7 // 10)
-                for offer, price in priced[TEAM]
-            ],
-        ),
-    )
+    await _team(tx, priced[TEAM], MARKET, CURRENCY, budget["teams"])
     for number, thing in enumerate(things[DEALS]):
         pieces = min(20 * (number + 1), thing.free // 2)
-        await _deal(tx, thing.offer_id, thing.price_minor, pieces, budget["deals"])
+        await _deal(tx, thing, pieces, MARKET, CURRENCY, budget["deals"])
     pool = await newcomers.open_pool(
         tx,
         newcomers.NewPool(
@@ -119,6 +108,53 @@ async def _open(tx: Tx, things: Sequence[Thing], people: Sequence[uuid.UUID]) ->
     await _coupon(tx, budget["coupons"])
     await _experiment(tx)
     return await open_loops(tx, things[LOOPS], budget, people)
+
+
+async def _open_abroad(tx: Tx, things: Sequence[Thing]) -> None:
+    if len(things) < ABROAD_NEWCOMERS.stop:
+        return
+    [budget] = await budgets.open_budgets(
+        tx, [budgets.NewBudget(name="Growth abroad (demonstration)", currency=ABROAD_CURRENCY)]
+    )
+    if isinstance(budget, Refusal):
+        raise budget
+    await budgets.fund(tx, budget, 2_500_000, "demonstration")
+    priced = [(thing.offer_id, thing.price_minor) for thing in things]
+    await _team(tx, priced[ABROAD_TEAM], ABROAD, ABROAD_CURRENCY, budget)
+    for thing in things[ABROAD_DEALS]:
+        await _deal(tx, thing, min(20, thing.free // 2), ABROAD, ABROAD_CURRENCY, budget)
+    pool = await newcomers.open_pool(
+        tx,
+        newcomers.NewPool(name_en="For your first order", name_zh="新人专享", budget_id=budget),
+    )
+    for offer, _ in priced[ABROAD_NEWCOMERS]:
+        new = newcomers.NewOffer(offer_id=offer, market=ABROAD, price_minor=100, quantity=200)
+        await newcomers.put_up(tx, pool, new)
+
+
+async def _team(
+    tx: Tx,
+    priced: Sequence[tuple[uuid.UUID, int]],
+    market: str,
+    currency: str,
+    budget_id: uuid.UUID,
+) -> None:
+    await social.open_team_campaign(
+        tx,
+        social.TeamTerms(
+            name={"en": "Read together", "zh-CN": "一起读，更划算"},
+            market=market,
+            currency=currency,
+            policy="strict",
+            seats=3,
+            window_seconds=86_400,
+            budget_id=budget_id,
+            offers=[
+                social.TeamOffer(offer_id=offer, price_minor=price * 7 // 10)
+                for offer, price in priced
+            ],
+        ),
+    )
 
 
 async def _budgets(tx: Tx) -> dict[str, uuid.UUID]:
@@ -138,15 +174,17 @@ async def _budgets(tx: Tx) -> dict[str, uuid.UUID]:
     return children
 
 
-async def _deal(tx: Tx, offer: uuid.UUID, price: int, pieces: int, budget_id: uuid.UUID) -> None:
+async def _deal(
+    tx: Tx, thing: Thing, pieces: int, market: str, currency: str, budget_id: uuid.UUID
+) -> None:
     saved = await promotions.save(
         tx,
         promotions.NewPromotion(
             name={"en": "Deal of the week", "zh-CN": "本周限时"},
             terms=promotions.Terms(
-                kind=promotions.FixedPrice(price * 6 // 10),
-                scope=promotions.Scope(offers=[offer]),
-                conditions=promotions.Conditions(currency=CURRENCY, markets=[MARKET]),
+                kind=promotions.FixedPrice(thing.price_minor * 6 // 10),
+                scope=promotions.Scope(offers=[thing.offer_id]),
+                conditions=promotions.Conditions(currency=currency, markets=[market]),
                 limits=promotions.Limits(uses=pieces, per_person=2, counts="pieces"),
                 funding=[promotions.Share(10_000, budget_id)],
             ),
