@@ -20,11 +20,11 @@ from pinwheel.seeding import LOGINS
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE_MS = 180_000
 RAW = re.compile(
-    r"\bNone\b|\bundefined\b|\bNaN\b|\{\}|\[\]|\bTrue\b|\bFalse\b"
+    r"^None$|[=:,(] ?None\b|\bundefined\b|\bNaN\b|\{\}|\[\]|\bTrue\b|\bFalse\b(?! alarms)"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d+|\bdatetime\.|\bUUID\(|<[A-Za-z_.]+ object at"
     r"|%\(\w+\)s|\{\{|\}\}"
 )
-"""Keys, literals and instants of the program where a person reads."""
+"""Keys, literals and instants of the program where a person reads; "None yet." is English."""
 WORDS = """
 () => {
   const seen = [];
