@@ -219,8 +219,12 @@ async def _batch(tx: Tx) -> None:
 async def _team(db: Database, person_id: uuid.UUID) -> None:
     """Somebody opens a team and pays."""
     async with db.reading() as tx:
-        [campaign_id] = await tx.values("select id from social.team_campaign limit 1")
-        [offer_id] = await tx.values("select offer_id from social.team_offer limit 1")
+        [campaign_id] = await tx.values(
+            "select id from social.team_campaign where market = $1 limit 1", MARKET
+        )
+        [offer_id] = await tx.values(
+            "select offer_id from social.team_offer where campaign_id = $1 limit 1", campaign_id
+        )
     await db.given[orders.Buying].buy(
         orders.Draft(
             id=uuid.uuid4(),
