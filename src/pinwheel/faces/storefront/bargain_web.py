@@ -20,8 +20,8 @@ from pinwheel.faces.storefront.ordering import (
     claim_drafts,
     form_fields,
     missing,
+    ordered,
     quotes_of,
-    refused,
     way_of,
     wish_of,
 )
@@ -204,14 +204,15 @@ async def buy(
     device, cookies = device_of(call)
     item, claim = _at_its_price(sight)
     wish = wish_of(data, market.code, device, item=item, claim=claim)
-    try:
-        bought = await orders.order_cart(db, call.caller, person_id, wish)
-    except Refusal as refusal:
-        if refusal.status >= 500 or not call.wants_page:
-            raise
-        more = await _checkout(call, db, token, data, fresh=True)
-        return Answer({**more, **refused(call, refusal)}, page=CHECKOUT, status=refusal.status)
-    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
+    return await ordered(
+        call,
+        db,
+        person_id,
+        wish,
+        page=CHECKOUT,
+        cookies=cookies,
+        again=lambda: _checkout(call, db, token, data, fresh=True),
+    )
 
 
 def _at_its_price(sight: social.BargainSight) -> tuple[orders.Item, orders.Claim]:

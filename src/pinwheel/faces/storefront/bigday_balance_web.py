@@ -15,15 +15,15 @@ from pinwheel.faces.storefront.ordering import (
     claim_drafts,
     form_fields,
     missing,
+    ordered,
     quotes_of,
-    refused,
     way_of,
     wish_of,
 )
 from pinwheel.faces.storefront.showing import first_picture
 from pinwheel.growth import bigdays
 from pinwheel.kernel.db import Database
-from pinwheel.kernel.errors import NotFound, Refusal
+from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
 from pinwheel.trade import orders
 
@@ -68,14 +68,15 @@ async def pay_balance(
     device, cookies = device_of(call)
     item, claim = _kept(deposit)
     wish = wish_of(data, deposit.market, device, item=item, claim=claim)
-    try:
-        bought = await orders.order_cart(db, call.caller, person_id, wish)
-    except Refusal as refusal:
-        if refusal.status >= 500 or not call.wants_page:
-            raise
-        more = await _page(call, db, deposit_id, data, fresh=True)
-        return Answer({**more, **refused(call, refusal)}, page=PAGE, status=refusal.status)
-    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
+    return await ordered(
+        call,
+        db,
+        person_id,
+        wish,
+        page=PAGE,
+        cookies=cookies,
+        again=lambda: _page(call, db, deposit_id, data, fresh=True),
+    )
 
 
 def _kept(deposit: bigdays.Deposit) -> tuple[orders.Item, orders.Claim]:

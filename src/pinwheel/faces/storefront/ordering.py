@@ -4,7 +4,7 @@ where it goes, what it costs each way, the fields of the page, and the wish that
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from pinwheel.faces.storefront.showing import arrival
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.kernel.web import Call
+from pinwheel.kernel.web import Answer, Call, Cookie, See
 from pinwheel.trade import orders, payments, pricing
 
 PLACED = "/checkout/placed"
@@ -166,6 +166,27 @@ def refused(call: Call, refusal: Refusal) -> dict[str, Any]:
     sentence = refusal.sentence(call.language)
     stale = isinstance(refusal, orders.StaleQuote)
     return {"quote_changes": [sentence] if stale else [], "error": None if stale else sentence}
+
+
+async def ordered(
+    call: Call,
+    db: Database,
+    person_id: UUID,
+    wish: orders.Wish,
+    *,
+    page: str,
+    cookies: tuple[Cookie, ...],
+    again: Callable[[], Awaitable[dict[str, Any]]],
+) -> Answer[dict[str, Any]] | See[orders.Bought]:
+    """Order one piece at a claimed price; refused, the page ``again`` with why and new figures."""
+    try:
+        bought = await orders.order_cart(db, call.caller, person_id, wish)
+    except Refusal as refusal:
+        if refusal.status >= 500 or not call.wants_page:
+            raise
+        more = await again() | refused(call, refusal)
+        return Answer(more, page=page, status=refusal.status)
+    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
 
 
 def missing(call: Call, faults: dict[str, str]) -> dict[str, Any]:

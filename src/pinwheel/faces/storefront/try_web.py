@@ -17,14 +17,14 @@ from pinwheel.faces.storefront.ordering import (
     claim_drafts,
     form_fields,
     missing,
+    ordered,
     quotes_of,
-    refused,
     way_of,
     wish_of,
 )
 from pinwheel.faces.storefront.showing import line_of
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.errors import NotFound, Refusal
+from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.rate import Limit
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.trade import orders, pricing, returns
@@ -75,14 +75,15 @@ async def order_trial(
         more = await _page(call, db, offer_id, data) | missing(call, wrong)
         return Answer(more, page=PAGE, status=422)
     wish = wish_of(data, market.code, device, item=orders.Item(offer_id, 1), claim=CLAIM)
-    try:
-        bought = await orders.order_cart(db, call.caller, person_id, wish)
-    except Refusal as refusal:
-        if refusal.status >= 500 or not call.wants_page:
-            raise
-        more = await _page(call, db, offer_id, data, fresh=True) | refused(call, refusal)
-        return Answer(more, page=PAGE, status=refusal.status)
-    return See(bought.action_url or wish.return_url, bought, cookies=cookies)
+    return await ordered(
+        call,
+        db,
+        person_id,
+        wish,
+        page=PAGE,
+        cookies=cookies,
+        again=lambda: _page(call, db, offer_id, data, fresh=True),
+    )
 
 
 async def _page(

@@ -4,26 +4,25 @@ It is a provider without a network: it waits, and what a clerk enters is what it
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 
 from pinwheel.trade.payments.model import (
     CASH,
-    Delivery,
-    Notice,
     Outcome,
     Payment,
-    SettlementRow,
     Step,
-    WebhookRefused,
 )
+from pinwheel.trade.payments.store_credit import OwnBooks
 
 
-class Cash:
+class Cash(OwnBooks):
     """The counter. A payment waits (``needs_action``) until its deadline or a clerk ends it; a
     refund is done when it stands ready for the buyer (``cash_owed``)."""
 
-    name = CASH
+    holds_days = 0  # nothing is held: it is paid at the counter or not at all
+
+    def __init__(self) -> None:
+        super().__init__(CASH)
 
     async def authorise(self, payments: Sequence[Payment]) -> list[Outcome]:
         return [Outcome(payment_id=p.id, state="needs_action") for p in payments]
@@ -40,33 +39,5 @@ class Cash:
             for s in steps
         ]
 
-    async def void(self, payments: Sequence[Payment]) -> list[Outcome]:
-        return [
-            Outcome(
-                payment_id=p.id,
-                state="voided",
-                authorised_minor=p.authorised_minor,
-                captured_minor=p.captured_minor,
-            )
-            for p in payments
-        ]
-
-    async def refund(self, steps: Sequence[Step]) -> list[Outcome]:
-        return [
-            Outcome(
-                payment_id=s.payment.id,
-                state="refunded",
-                amount_minor=s.instruction.amount_minor,
-                instruction_id=s.instruction.id,
-            )
-            for s in steps
-        ]
-
     async def look_up(self, payments: Sequence[Payment]) -> list[Outcome]:
         return await self.authorise([p for p in payments if p.state in ("processing", "unknown")])
-
-    async def parse_webhook(self, delivery: Delivery, now: dt.datetime) -> list[Notice]:
-        raise WebhookRefused()
-
-    async def settlement_rows(self, day: dt.date) -> list[SettlementRow]:
-        return []
