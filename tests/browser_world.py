@@ -39,13 +39,35 @@ async def visiting(
     assert refused == []
 
 
+OUTSIDE = """
+() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+  const over = document.documentElement.scrollWidth - innerWidth;
+  const widest = [...document.querySelectorAll("body *")]
+    .filter((at) => at.getBoundingClientRect().right > innerWidth + 0.5)
+    .map((at) => `<${at.localName} class="${at.getAttribute("class") ?? ""}">`);
+  done([over, widest.slice(0, 3).join(" ")]);
+})))
+"""
+"""How far the page sticks out at the side, and by what; two frames after its size was set."""
+
+
 async def look(page: Page, folder: Path, name: str) -> list[str]:
-    """What axe-core finds, and whether anything sticks out at the side."""
+    """What axe-core finds, and whether anything sticks out at the side; what is looked at on a desk
+    is held to the widths of a small laptop and of a tablet too."""
     await page.screenshot(path=folder / f"{name}.png", full_page=True)
     found = await Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
     faults = [
         f"{name}: {v['id']}: {v['nodes'][0]['html'][:160]} ({len(v['nodes'])})"
         for v in found.response["violations"]
     ]
-    over = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return faults + ([f"{name}: {over} px too wide"] if over > 0 else [])
+    size = page.viewport_size
+    assert size is not None
+    desk = size["width"] == DESK["width"]
+    for width in (size["width"], 1024, 720) if desk else (size["width"],):
+        await page.set_viewport_size({"width": width, "height": size["height"]})
+        over, what = await page.evaluate(OUTSIDE)
+        if over > 0:
+            faults.append(f"{name}: {over} px too wide at {width}: {what}")
+    if desk:
+        await page.set_viewport_size(size)
+    return faults

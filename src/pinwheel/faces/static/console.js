@@ -1,5 +1,5 @@
 // What the console gains from JavaScript. Every page works without it.
-import { wireDialogs, wireToasts } from "./pieces.js";
+import { wireDialogs, wireTables, wireToasts } from "./pieces.js";
 
 function wireSelectAll(root) {
   for (const all of root.querySelectorAll("input[data-all]:not([data-wired])")) {
@@ -75,6 +75,7 @@ window.addEventListener("pageshow", () => {
 
 function wire(root) {
   wireDialogs(root);
+  wireTables(root);
   wireSelectAll(root);
 }
 

@@ -59,6 +59,30 @@ export function wireSuggestions(root) {
   }
 }
 
+// A table that is too wide for its place scrolls inside it, by keys too; one that fits keeps its head in
+// sight, which a scrolling box would take from it.
+const fitting = new ResizeObserver((changes) => {
+  for (const box of new Set(changes.map((change) => change.target.closest(".table-box")))) {
+    const fits = box.scrollWidth <= box.clientWidth;
+    box.toggleAttribute("data-fits", fits);
+    if (fits) for (const name of ["tabindex", "role", "aria-labelledby"]) box.removeAttribute(name);
+    else {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      const title = box.closest("[aria-labelledby]");
+      if (title && title !== box) box.setAttribute("aria-labelledby", title.getAttribute("aria-labelledby"));
+    }
+  }
+});
+
+export function wireTables(root) {
+  for (const box of root.querySelectorAll(".table-box:not([data-wired])")) {
+    box.dataset.wired = "";
+    fitting.observe(box);
+    for (const table of box.children) fitting.observe(table);
+  }
+}
+
 // A message goes away by itself, but not while it is being read.
 export function wireToasts() {
   const region = document.getElementById("toasts");

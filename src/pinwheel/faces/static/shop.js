@@ -1,5 +1,5 @@
 // What the shop gains from JavaScript. Every page works without it.
-import { wireDialogs, wireSuggestions, wireToasts } from "./pieces.js";
+import { wireDialogs, wireSuggestions, wireTables, wireToasts } from "./pieces.js";
 
 function wireSteppers(root) {
   for (const box of root.querySelectorAll("[data-stepper]:not([data-wired])")) {
@@ -30,6 +30,7 @@ function wire(root) {
   wireSteppers(root);
   wireSelfSending(root);
   wireDialogs(root);
+  wireTables(root);
   wireSuggestions(root);
 }
 
