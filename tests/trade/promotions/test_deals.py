@@ -12,7 +12,8 @@ import world
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
-from pinwheel.trade import orders, promotions
+from pinwheel.trade import inventory, orders, promotions
+from shop import OWN
 from trade.promotions.shelf import Shop, open_shop, person
 
 
@@ -180,3 +181,56 @@ async def test_there_is_no_waiting_while_there_are_pieces(shop: Shop, clock: Set
     clock.travel(days=2)
     with pytest.raises(promotions.DealOver):
         await wait(shop, deal.id, person())
+
+
+async def bare_deal(shop: Shop, pieces: int) -> uuid.UUID:
+    """A deal as one that was live when deals had no stock of their own."""
+    deal = await shop.deal(0, 600, pieces)
+    async with shop.db.transaction() as tx:
+        await inventory.give_back(tx, [deal.id])
+        await tx.run("delete from inventory.earmark where document_id = $1", deal.id)
+    return deal.id
+
+
+async def aside(shop: Shop, deal_id: uuid.UUID) -> int:
+    async with shop.db.reading() as tx:
+        return sum(e.free for e in await inventory.earmarks(tx, [deal_id]))
+
+
+async def test_a_deal_that_was_live_before_gets_its_pieces_put_aside(
+    shop: Shop, worker: Worker, clock: SetClock
+) -> None:
+    deal_id = await bare_deal(shop, 5)
+    await shop.buying.buy(shop.draft((0, 1), person_id=person(1), expected="GBP 999"))
+    assert [c.promise for c in await shop.broken()] == [
+        "whoever may still have a deal's price finds a piece put aside for it"
+    ]
+    clock.travel(minutes=5)
+    await worker.drain()
+    assert await aside(shop, deal_id) == 4
+    assert not await shop.broken()
+    await shop.buying.buy(shop.draft((0, 1), person_id=person(2), expected="GBP 999"))
+    clock.travel(minutes=5)
+    await worker.drain()
+    assert await aside(shop, deal_id) == 3  # once
+    clock.travel(days=1)
+    await worker.drain()
+    assert await aside(shop, deal_id) == 0
+    assert not await shop.broken()
+
+
+async def test_a_deal_of_more_than_there_is_gets_what_there_is_and_the_audit_says_so(
+    shop: Shop, worker: Worker, clock: SetClock
+) -> None:
+    deal_id = await bare_deal(shop, 5)
+    async with shop.db.transaction() as tx:
+        counts = [
+            inventory.StockCount(inventory.Place(OWN, "EAST", shop.variants[0]), -50),
+            inventory.StockCount(inventory.Place(OWN, "MAIN", shop.variants[0]), -47),
+        ]
+        await inventory.adjust(tx, counts, document_id=tx.new_id(), reason="lost")
+    clock.travel(minutes=5)
+    await worker.drain()
+    assert await aside(shop, deal_id) == 3
+    [broken] = await shop.broken()
+    assert "finds a piece put aside" in broken.promise

@@ -146,6 +146,12 @@ async def keep_time(tx: Tx) -> None:
     await stocking.free_ended(tx)
 
 
+@every(seconds=300)
+async def put_aside_late(tx: Tx) -> None:
+    """A deal that was live before its stock was put aside gets it now."""
+    await stocking.catch_up(tx)
+
+
 @during(identity.GuestJoined)
 async def join_wallets(tx: Tx, events: Sequence[identity.GuestJoined]) -> None:
     """A guest's coupons and places move to the account they signed in to."""

@@ -13,7 +13,7 @@ from pinwheel.trade import inventory
 from pinwheel.trade.promotions import model
 from pinwheel.trade.promotions.book import limits_of
 from pinwheel.trade.promotions.model import Promotion
-from pinwheel.trade.promotions.queries import rooms
+from pinwheel.trade.promotions.queries import promotion, rooms
 
 
 async def fit(tx: Tx, deal: Promotion) -> None:
@@ -54,6 +54,32 @@ async def refit(tx: Tx, before: Promotion | None, deal: Promotion) -> None:
         return
     await free(tx, [deal.id])
     await fit(tx, deal)
+
+
+async def catch_up(tx: Tx, *, most: int = 50) -> int:
+    """Deals that run with nothing ever put aside, such as those that were live when stock was not
+    yet put aside: what may still be had at their price is, or what there is of it; how many. Where
+    that is too little, the audit names the deal. 1 statement where there is none."""
+    bare: list[uuid.UUID] = await tx.values(
+        """
+        select p.id from promotions.promotion p
+         where p.is_deal and p.state = 'active' and (p.ends_at is null or p.ends_at > $2)
+           and not exists (select from inventory.v_earmark e
+                            where e.document_id = p.id and e.cell = $1)
+         order by p.id limit $3 for update of p skip locked
+        """,
+        tx.cell,
+        tx.now,
+        most,
+    )
+    for deal_id in bare:
+        deal = await promotion(tx, deal_id)
+        try:
+            async with tx.savepoint():
+                await fit(tx, deal)
+        except inventory.TooFewToPutAside as few:
+            await _more(tx, deal, few.facts["free"])
+    return len(bare)
 
 
 async def free(tx: Tx, deal_ids: Sequence[uuid.UUID]) -> None:
