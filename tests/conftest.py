@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Iterator
 
+import argon2
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, settings
 import lending
 import world
 from pinwheel import app
-from pinwheel.kernel import db as database
+from pinwheel.ground.identity import accounts
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
@@ -25,6 +26,21 @@ settings.register_profile(
     "pinwheel", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("pinwheel")
+# A password is as hard to guess as the installation says; a test has none to protect.
+accounts.HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+SLOW = ("crash", "browser", "slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a database is marked ``database``; files that take long begin first, so that none
+    is begun when everybody else has ended (with ``--no-loadscope-reorder``)."""
+    slow = {i.path for i in items if any(i.get_closest_marker(name) for name in SLOW)}
+    items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        if "server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +113,9 @@ async def pool(own_url: str | None, lender: lending.Lender) -> AsyncIterator[asy
     """Connections to a migrated, empty database: one that tests take in turn, or this test's own
     where it asks for its ``url``."""
     if own_url is not None:
-        opened = await database.connect(own_url, size=lending.POOL_SIZE)
-        yield opened.pool
-        await opened.close()
+        pool = await lending.connected(own_url)
+        yield pool
+        pool.terminate()
         return
     lent = await lender.lend()
     yield lent.pool

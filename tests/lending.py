@@ -20,7 +20,7 @@ from pinwheel.kernel.db import Database
 
 POOL_SIZE = 8
 CLOSING_LOOKS = 50
-LENT_MOST = 40
+LENT_MOST = 100
 """Deleted rows stay in the files until the database goes: after so many tests it does."""
 USER_TABLES = """
     select c.oid, format('%I.%I', n.nspname, c.relname) as name,
@@ -136,6 +136,18 @@ class Lent:
         await world.drop_database(self.server_url, self.name)
 
 
+async def connected(url: str) -> asyncpg.Pool:
+    """Connections as the house has them, but patient: how long a transaction is silent says here
+    only how busy the machine is."""
+    opened = await database.connect(
+        url,
+        size=POOL_SIZE,
+        idle_seconds=10 * world.PATIENCE_SECONDS,
+        lock_seconds=world.PATIENCE_SECONDS,
+    )
+    return opened.pool
+
+
 class Lender:
     """Lends this process's database; the first call and the one after a database was thrown away
     copy it from the template."""
@@ -148,9 +160,9 @@ class Lender:
         if self.lent is None:
             name = world.fresh_name("lent")
             url = await world.create_database(self.server_url, name, self.template)
-            opened = await database.connect(url, size=POOL_SIZE)
+            pool = await connected(url)
             hand = await asyncpg.connect(url, timeout=world.PATIENCE_SECONDS)
-            self.lent = Lent(self.server_url, name, opened.pool, hand)
+            self.lent = Lent(self.server_url, name, pool, hand)
             await self.lent.learn()
         return self.lent
 

@@ -345,8 +345,15 @@ async def connect(
     size: int = 12,
     rng: random.Random | None = None,
     vault: Vault | None = None,
+    idle_seconds: int = 60,
+    lock_seconds: int = 30,
 ) -> Database:
-    """A ``Database`` on ``url``. Statements are prepared once per connection and kept."""
+    """A ``Database`` on ``url``. Statements are prepared once per connection and kept.
+
+    ``idle_seconds``: so long a transaction may say nothing before its locks are taken from it: its
+    process hangs, or the machine gives it no time. ``lock_seconds``: so long one waits for
+    another's.
+    """
     pool = await asyncpg.create_pool(
         url,
         min_size=1,
@@ -363,8 +370,8 @@ async def connect(
             # rows is kept by the connection and would read ten thousand.
             "random_page_cost": "1.1",
             "enable_seqscan": "off",
-            "idle_in_transaction_session_timeout": "60s",
-            "lock_timeout": "30s",
+            "idle_in_transaction_session_timeout": f"{idle_seconds}s",
+            "lock_timeout": f"{lock_seconds}s",
         },
     )
     return Database(

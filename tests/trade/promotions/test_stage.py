@@ -12,12 +12,13 @@ import pytest
 
 import world
 from pinwheel import app
+from pinwheel.ground import ledger
 from pinwheel.kernel import db as database
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.jobs import Worker
-from pinwheel.trade import budgets, orders, promotions
+from pinwheel.trade import budgets, orders, payments, promotions
 from pinwheel.trade.promotions import Conditions, Limits, Scope, Share, Tier
 from trade.promotions.shelf import GBP, Shop, open_shop, person
 
@@ -355,3 +356,34 @@ async def test_an_order_that_falls_at_the_last_step_has_used_nothing(shop: Shop)
         answers = await checkout.place(tx, drafts)
     assert [isinstance(a, orders.Placed) for a in answers] == [True, False, True, False]
     assert await shop.broken() == []
+
+
+async def test_paying_at_the_deadline_and_the_clock_never_wait_for_each_other(
+    shop: Shop, clock: SetClock, worker: Worker
+) -> None:
+    """The clock is about to end what has run out while the payment comes in: whoever is first, the
+    other finds it done, and neither waits for what the other holds."""
+    code = await _limited(shop, uses=1)
+    draft = shop.draft((0, 1), coupons=[code], method="tok_challenge")
+    pending = await shop.buying.buy(draft)
+    clock.travel(seconds=orders.HOLD_SECONDS)
+    async with shop.db.reading() as tx:
+        payment = await tx.value("select id from payments.payment")
+        due = await tx.value('select total_minor from orders."order"')
+
+    async def pay() -> None:
+        paid = payments.Outcome(
+            payment_id=payment, state="captured", authorised_minor=due, captured_minor=due
+        )
+        async with shop.db.transaction() as tx:
+            await payments.record(tx, [paid])
+
+    async with shop.db.transaction() as tx:
+        await ledger.expire(tx)
+        paying = asyncio.create_task(pay())
+        await world.waits_or_ends(shop.db.pool, paying)
+    await paying
+    await worker.drain()
+    async with shop.db.reading() as tx:
+        assert (await orders.order(tx, order_id=pending.order_id)).order.state == "placed"
+    assert not await shop.broken()

@@ -3,8 +3,8 @@
 Words: a *unit* is what is counted (a currency's minor unit, pieces of one SKU, points); an
 *account* is where it is, with a *side* that adds to it and perhaps a *floor*; a *transfer*
 moves an amount from its credit account to its debit account; a *journal* is a set of transfers
-that happens whole or not at all, once per (document, key); a *hold* is a pending transfer with
-a deadline.
+that happens whole or not at all, once per (document, key); a *hold* is a pending transfer that
+may have a deadline.
 
 Promises: each unit's debits equal its credits; an account with a floor never goes below it; a
 journal is never changed, only reversed; a verb costs a constant number of statements whatever
@@ -13,7 +13,7 @@ the length of its list; an account without a floor never makes two writers wait 
 
 from pinwheel.ground.ledger.actions import post, set_floor
 from pinwheel.ground.ledger.books import close_period, exchange, reverse
-from pinwheel.ground.ledger.holding import expire, hold, keep_for, reduce, release, release_for
+from pinwheel.ground.ledger.holding import expire, hold, reduce, release, release_for
 from pinwheel.ground.ledger.locking import open_accounts
 from pinwheel.ground.ledger.model import (
     Account,
@@ -79,7 +79,6 @@ __all__ = [
     "expire",
     "flows_by_day",
     "hold",
-    "keep_for",
     "money",
     "open_accounts",
     "periods",

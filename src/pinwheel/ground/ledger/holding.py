@@ -115,7 +115,8 @@ async def release(tx: Tx, hold_ids: Iterable[uuid.UUID], *, state: str = "releas
 
 async def expire(tx: Tx, *, most: int = 500) -> int:
     """Give back holds past their deadline and tell it; how many. Skips what others are working
-    on."""
+    on. For what has no document that could end by itself: one that does has the deadline and lets
+    go with ``release_for``, so that the document is always locked before its holds."""
     due = await tx.rows(
         _Expired,
         """
@@ -141,20 +142,6 @@ async def expire(tx: Tx, *, most: int = 500) -> int:
         )
     )
     return len(due)
-
-
-async def keep_for(tx: Tx, document_ids: Sequence[uuid.UUID]) -> int:
-    """Take the deadline off the open holds of documents: promised for good; how many. 1
-    statement."""
-    return await tx.run(
-        """
-        update ledger.hold set expires_at = null
-         where cell = $1 and document_id = any($2::uuid[]) and state = 'open'
-           and expires_at is not null
-        """,
-        tx.cell,
-        list(document_ids),
-    )
 
 
 async def release_for(tx: Tx, document_ids: Sequence[uuid.UUID]) -> int:

@@ -3,7 +3,6 @@ that stays."""
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Sequence
 
@@ -29,7 +28,6 @@ class _Live(msgspec.Struct, frozen=True):
     document_kind: str
     document_id: uuid.UUID
     most: int
-    expires_at: dt.datetime | None
 
 
 async def separate(
@@ -117,7 +115,7 @@ async def _move_uses(
     live = await tx.rows(
         _Live,
         """
-        select h.hold_id, u.purpose, u.document_kind, u.document_id, u.most, h.expires_at
+        select h.hold_id, u.purpose, u.document_kind, u.document_id, u.most
           from trust.use u
           join ledger.v_hold h on h.cell = u.cell and h.document_id = u.document_id
                and h.key = u.purpose || ':' || u.cluster_id and h.state = 'open'
@@ -139,7 +137,6 @@ async def _move_uses(
                     debit=used(u.purpose),
                     credit=identity_account(new_id, u.purpose, u.most),
                     amount=1,
-                    expires_at=u.expires_at,
                 )
                 for u in live
             ],

@@ -190,7 +190,6 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     document_id: uuid.UUID
     most: int = 1
     home_most: int = 0
-    expires_at: dt.datetime | None = None
 
 
 class AlreadyUsed(Refusal):

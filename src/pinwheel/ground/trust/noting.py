@@ -335,7 +335,6 @@ class _Taken(msgspec.Struct, frozen=True):
     document_kind: str
     document_id: uuid.UUID
     most: int
-    expires_at: dt.datetime | None
 
 
 async def _carry_uses(tx: Tx, absorbed: Mapping[uuid.UUID, uuid.UUID]) -> None:
@@ -345,8 +344,7 @@ async def _carry_uses(tx: Tx, absorbed: Mapping[uuid.UUID, uuid.UUID]) -> None:
     rows = await tx.rows(
         _Taken,
         """
-        select u.id, u.purpose, u.person_id, u.cluster_id, u.document_kind, u.document_id, u.most,
-               h.expires_at
+        select u.id, u.purpose, u.person_id, u.cluster_id, u.document_kind, u.document_id, u.most
           from trust.use u
           join ledger.v_hold h on h.cell = u.cell and h.document_id = u.document_id
                and h.key = u.purpose || ':' || u.cluster_id and h.state = 'open'
@@ -366,7 +364,6 @@ async def _carry_uses(tx: Tx, absorbed: Mapping[uuid.UUID, uuid.UUID]) -> None:
                 debit=used(r.purpose),
                 credit=identity_account(absorbed[r.cluster_id], r.purpose, r.most),
                 amount=1,
-                expires_at=r.expires_at,
             )
             for r in rows
         ],

@@ -42,8 +42,8 @@ async def keep_still(tx: Tx) -> None:
 
 async def take(tx: Tx, uses: Sequence[Use]) -> list[ledger.Held | Refusal]:
     """Hold one use for each, of the identity and of its homes, or refuse ``AlreadyUsed`` and hold
-    nothing of that one. Kept and given back with the document (``ledger.keep_for``,
-    ``ledger.release_for``); clusters can't merge until this transaction ends.
+    nothing of that one. Given back with the document (``ledger.release_for``); clusters can't
+    merge until this transaction ends.
 
     Note what the person shows before, never after, in the same transaction. Statements: 3 and the
     ledger's hold, + a release when one is refused."""
@@ -87,7 +87,6 @@ def _holds(use: Use, who: _Who) -> list[ledger.Hold]:
             debit=used(use.purpose),
             credit=account,
             amount=1,
-            expires_at=use.expires_at,
         )
         for key, account in accounts
     ]

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pinwheel.ground import identity, messages
-from pinwheel.ground.ledger import HoldExpired
 from pinwheel.growth.bigdays import actions, balance, presale, privacy, queries, queueing
 from pinwheel.growth.bigdays.model import (
-    DEPOSIT,
     BalanceAsked,
     BalanceDue,
     BigDayBegun,
@@ -34,13 +32,6 @@ async def keep_paid(tx: Tx, events: Sequence[orders.OtherSecured]) -> None:
 @during(payments.PaymentFailed)
 async def end_declined(tx: Tx, events: Sequence[payments.PaymentFailed]) -> None:
     await presale.note_unpaid(tx, [e.order_id for e in events], "declined")
-
-
-@during(HoldExpired)
-async def end_unpaid(tx: Tx, events: Sequence[HoldExpired]) -> None:
-    ended = [e.document_id for e in events if e.document_kind == DEPOSIT]
-    if ended:
-        await presale.note_unpaid(tx, ended, "not paid in time")
 
 
 @during(BalanceAsked)
@@ -94,8 +85,10 @@ async def turn_queues(tx: Tx) -> None:
 
 @every(seconds=10)
 async def keep_time(tx: Tx) -> None:
-    """What has begun or is over; balances that are due or were not paid."""
+    """What has begun or is over; deposits that were not paid; balances that are due or were not
+    paid."""
     await actions.tell(tx)
+    await presale.end_waiting(tx)
     await presale.tell_due(tx)
     await presale.end_due(tx)
 

@@ -116,7 +116,6 @@ async def keep(tx: Tx, new: NewDeposit) -> payments.Payment:
                 debit=promotions.taken(deal.promotion_id),
                 credit=promotions.pool(deal.promotion_id, deal.pieces),
                 amount=1,
-                expires_at=tx.later_than(orders.HOLD_SECONDS),
             )
         ],
     )
@@ -225,7 +224,6 @@ async def note_secured(tx: Tx, ids: Sequence[uuid.UUID]) -> None:
     )
     if not held:
         return
-    await ledger.keep_for(tx, [d.id for d in held])
     await move(
         tx,
         [
@@ -274,6 +272,22 @@ async def note_unpaid(tx: Tx, ids: Sequence[uuid.UUID], why: str) -> None:
     for one in ended:
         await payments.refund_all(tx, one.id, why)
     await _free(tx, ended)
+
+
+async def end_waiting(tx: Tx, *, most: int = 500) -> None:
+    """Deposits whose payment did not come within ``orders.HOLD_SECONDS``. As with an order, the
+    deposit has the deadline, not what is held for it. 1 statement where there is none."""
+    late = await tx.values(
+        """
+        select id from bigdays.deposit where cell = $1 and state = 'pending' and placed_at <= $2
+         order by placed_at, id limit $3 for update skip locked
+        """,
+        tx.cell,
+        tx.later_than(-orders.HOLD_SECONDS),
+        most,
+    )
+    if late:
+        await note_unpaid(tx, late, "not paid in time")
 
 
 async def _free(tx: Tx, ended: Sequence[Deposit]) -> None:

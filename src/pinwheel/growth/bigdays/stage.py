@@ -184,7 +184,6 @@ def _balance(state: Loaded, draft: Draft, deposit_id: uuid.UUID) -> Refusal | No
 
 async def _use(tx: Tx, guarded: Sequence[tuple[Draft, QueuePlace, Guarded]]) -> None:
     """An admission is for one order, and one identity buys a queued deal once."""
-    until = tx.later_than(orders.HOLD_SECONDS)
     once = list({(d.id, p.id): (d, p) for d, p, _ in guarded}.values())
     answers = await ledger.hold(
         tx,
@@ -196,7 +195,6 @@ async def _use(tx: Tx, guarded: Sequence[tuple[Draft, QueuePlace, Guarded]]) -> 
                 debit=admissions_account(),
                 credit=admission_account(place.id),
                 amount=1,
-                expires_at=until,
             )
             for draft, place in once
         ],
@@ -213,7 +211,6 @@ async def _use(tx: Tx, guarded: Sequence[tuple[Draft, QueuePlace, Guarded]]) -> 
                 purpose=f"bigday:{deal.promotion_id}",
                 document_kind="order",
                 document_id=draft.id,
-                expires_at=until,
             )
             for draft, place, deal in asking
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Sequence
 
@@ -296,9 +295,7 @@ class Win(msgspec.Struct, frozen=True, kw_only=True):
     subsidy_minor: int
 
 
-async def hold_pieces(
-    tx: Tx, wins: Sequence[Win], until: dt.datetime
-) -> list[ledger.Held | Refusal]:
+async def hold_pieces(tx: Tx, wins: Sequence[Win]) -> list[ledger.Held | Refusal]:
     """Put a piece of each offer aside with its order."""
     return await ledger.hold(
         tx,
@@ -310,7 +307,6 @@ async def hold_pieces(
                 debit=given_account(w.newcomer_offer_id),
                 credit=left_account(w.newcomer_offer_id),
                 amount=1,
-                expires_at=until,
             )
             for w in wins
         ],

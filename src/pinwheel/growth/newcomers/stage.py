@@ -107,8 +107,7 @@ class NewcomerStage:
         if loaded is None:
             return
         mine = [(d, loaded.wins[d.id]) for d in drafts if d.id in loaded.wins]
-        until = tx.later_than(orders.HOLD_SECONDS)
-        pieces = await actions.hold_pieces(tx, [win for _, win in mine], until)
+        pieces = await actions.hold_pieces(tx, [win for _, win in mine])
         for (draft, _), answer in zip(mine, pieces, strict=True):
             if isinstance(answer, Refusal):
                 draft.refusal = NewcomerGone()
@@ -125,7 +124,6 @@ class NewcomerStage:
                     document_id=win.order_id,
                     most=offers[win.newcomer_offer_id].per_identity,
                     home_most=offers[win.newcomer_offer_id].per_home,
-                    expires_at=until,
                 )
                 for _, win in asking
             ],

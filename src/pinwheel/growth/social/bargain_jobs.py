@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 
 from pinwheel.ground.identity import GuestJoined, PersonErased
-from pinwheel.ground.ledger import HoldExpired
 from pinwheel.ground.trust import VerdictDecided
 from pinwheel.growth.social import bargain_settling, bargain_stock
 from pinwheel.growth.social.bargain_helping import ACT, settle_reviewed
@@ -28,14 +27,6 @@ async def take_back_fallen(tx: Tx, events: Sequence[BargainAsked]) -> None:
 @during(OrderCancelled)
 async def keep_cancelled_cuts(tx: Tx, events: Sequence[OrderCancelled]) -> None:
     await bargain_settling.keep_cancelled(tx, [e.order_id for e in events])
-
-
-@during(HoldExpired)
-async def keep_expired_cuts(tx: Tx, events: Sequence[HoldExpired]) -> None:
-    """An unpaid order's reservation ran out before the order was ended: the same."""
-    mine = [e.document_id for e in events if ":bargain:" in e.key and e.document_kind == "order"]
-    if mine:
-        await bargain_settling.keep_cancelled(tx, mine)
 
 
 @after(OrderPlaced)

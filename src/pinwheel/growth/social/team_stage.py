@@ -50,7 +50,6 @@ from pinwheel.growth.social.team import (
 )
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.trade import orders
 from pinwheel.trade.orders import Discount, Draft
 
 JOIN, OPEN = "team", "team_open"
@@ -289,7 +288,6 @@ def _holds(tx: Tx, draft: Draft, seat: _Seat) -> list[tuple[int, Refusal, Hold]]
             found.append((0, TooManyTeams(), f"identity:{number}", USED, account, 1))
     if campaign.pieces_total is not None:
         found.append((2, TeamSoldOut(), "pieces", SOLD, pieces_of(campaign.id), seat.quantity))
-    until = tx.later_than(orders.HOLD_SECONDS)
     holds = [
         (
             turn,
@@ -301,7 +299,6 @@ def _holds(tx: Tx, draft: Draft, seat: _Seat) -> list[tuple[int, Refusal, Hold]]
                 debit=debit,
                 credit=credit,
                 amount=amount,
-                expires_at=until,
             ),
         )
         for turn, refusal, key, debit, credit, amount in found

@@ -3,7 +3,6 @@ identity's share reach. Nobody has to claim it."""
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -166,8 +165,7 @@ class SubsidyStage:
         asked = [(d, g) for d in drafts for g in loaded.given.get(d.id, ())]
         if not asked:
             return
-        until = tx.later_than(orders.HOLD_SECONDS)
-        holds = [(d, g, h) for d, g in asked for h in _holds(d, g, until)]
+        holds = [(d, g, h) for d, g in asked for h in _holds(d, g)]
         answers = await ledger.hold(tx, [hold for _, _, hold in holds])
         for (draft, given, _), answer in zip(holds, answers, strict=True):
             if isinstance(answer, Refusal) and draft.refusal is None:
@@ -177,7 +175,7 @@ class SubsidyStage:
             for d, g in {(d.id, g.programme.id): (d, g) for d, g in asked}.values()
             if g.programme.home_orders and d.person_id is not None and d.refusal is None
         ]
-        taken = await trust.take(tx, [_use(d, g, until) for d, g in uses])
+        taken = await trust.take(tx, [_use(d, g) for d, g in uses])
         for (draft, given), use in zip(uses, taken, strict=True):
             if isinstance(use, Refusal):
                 draft.refusal = _taken(draft, given)
@@ -312,7 +310,7 @@ def _take_off(draft: Draft, given: _Given) -> None:
     draft.claimed.add(given.line.offer_id)
 
 
-def _holds(draft: Draft, given: _Given, until: dt.datetime) -> list[Hold]:
+def _holds(draft: Draft, given: _Given) -> list[Hold]:
     programme = given.programme
     own, regions = _accounts(programme, given.period, draft, given.identity)
     offer = given.line.offer_id
@@ -334,13 +332,12 @@ def _holds(draft: Draft, given: _Given, until: dt.datetime) -> list[Hold]:
             debit=debit,
             credit=credit,
             amount=amount,
-            expires_at=until,
         )
         for key, debit, credit, amount in holds
     ]
 
 
-def _use(draft: Draft, given: _Given, until: dt.datetime) -> trust.Use:
+def _use(draft: Draft, given: _Given) -> trust.Use:
     assert draft.person_id is not None
     programme = given.programme
     return trust.Use(
@@ -350,7 +347,6 @@ def _use(draft: Draft, given: _Given, until: dt.datetime) -> trust.Use:
         document_id=draft.id,
         most=programme.identity_pieces,
         home_most=programme.home_orders,
-        expires_at=until,
     )
 
 

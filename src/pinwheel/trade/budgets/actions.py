@@ -66,7 +66,7 @@ async def reserve(tx: Tx, reservations: Sequence[Reservation]) -> list[Held | Re
 
 
 async def spend(tx: Tx, reservations: Sequence[Reservation]) -> list[Posted | Refusal]:
-    """Reserve and commit at once: for what is certain already. ``expires_at`` plays no part.
+    """Reserve and commit at once: for what is certain already.
 
     Statements: 4, whatever the length. Refuses as ``reserve`` does; the same (budget, document,
     key) again answers with the first posting."""
@@ -168,7 +168,6 @@ def hold_for(terms: Mapping[uuid.UUID, Terms], one: Reservation) -> Hold:
         debit=spent_of(one.budget_id, currency),
         credit=left_of(one.budget_id, currency),
         amount=one.amount_minor,
-        expires_at=one.expires_at,
     )
 
 

@@ -58,7 +58,6 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     document_id: uuid.UUID
     key: str
     amount_minor: int
-    expires_at: dt.datetime | None = None
     currency: str = ""
 
 

@@ -61,7 +61,6 @@ async def confirm(tx: Tx, secured: dict[uuid.UUID, int]) -> None:
     ]
     placed = [r for r in fresh if r.state == "placed"]
     if placed:
-        await ledger.keep_for(tx, [r.id for r in placed])
         tx.emit(*(r.event() for r in placed))
     if len(rows) < len(secured):
         others = secured.keys() - {r.id for r in rows}

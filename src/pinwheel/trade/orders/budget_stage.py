@@ -15,7 +15,6 @@ from pinwheel.trade.orders.draft import (
     Discount,
     Draft,
 )
-from pinwheel.trade.orders.stock_stage import HOLD_SECONDS
 
 
 class DiscountUsedUp(BudgetSpent):
@@ -42,7 +41,6 @@ class BudgetStage:
         asked = [(draft, one) for draft in drafts for one in _budgeted(draft.discounts)]
         if not asked:
             return
-        until = tx.later_than(HOLD_SECONDS)
         answers = await budgets.reserve(
             tx,
             [
@@ -52,7 +50,6 @@ class BudgetStage:
                     document_id=draft.id,
                     key=budget_key(one.source, one.source_id, one.offer_id),
                     amount_minor=amount_minor,
-                    expires_at=until,
                     currency=draft.currency,
                 )
                 for draft, (budget_id, one, amount_minor) in asked

@@ -97,3 +97,7 @@ select p.document_id, p.key, p.amount from ledger.v_posting p
                     where d.cell = p.cell and d.order_id = p.document_id
                       and d.budget_id = split_part(p.key, ':', 2)::uuid
                       and d.offer_id = split_part(p.key, ':', 5)::uuid);
+
+-- promise: what is held for an order ends with the order, not by a deadline of its own
+select h.hold_id, h.document_id, h.key, h.expires_at from ledger.v_hold h
+ where h.document_kind = 'order' and h.state = 'open' and h.expires_at is not null;

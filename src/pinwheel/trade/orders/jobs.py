@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 
 from pinwheel.ground import identity
-from pinwheel.ground.ledger import HoldExpired
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.events import after, during, every
 from pinwheel.trade.inventory import NodeClosed
@@ -49,12 +48,6 @@ async def refuse_late_cash(tx: Tx, events: Sequence[CashTaken]) -> None:
 async def end_waiting(tx: Tx) -> None:
     """The payment did not come in time: the order ends, and its stock goes back."""
     await give_up(tx, await waiting_too_long(tx))
-
-
-@during(HoldExpired)
-async def end_expired(tx: Tx, events: Sequence[HoldExpired]) -> None:
-    """What a stage of a higher floor kept for the order ran out: the order ends with it."""
-    await give_up(tx, sorted({e.document_id for e in events if e.document_kind == "order"}))
 
 
 @after(NodeClosed)

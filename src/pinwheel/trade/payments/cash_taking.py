@@ -68,7 +68,6 @@ async def await_cash(tx: Tx, payments: Sequence[NewPayment]) -> dict[uuid.UUID, 
             break
         written = await _write_due(tx, list(waiting.values()), hours)
         waiting = {i: p for i, p in waiting.items() if i not in written}
-    await ledger.keep_for(tx, [p.order_id for p in payments if p.id not in refused])
     return refused
 
 

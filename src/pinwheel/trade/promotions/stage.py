@@ -231,7 +231,6 @@ class PromotionStage:
             for draft, taken in mine
             for account, amount in _accounts(state, draft, taken)
         ]
-        until = tx.later_than(orders.HOLD_SECONDS)
         answers = await ledger.hold(
             tx,
             [
@@ -242,7 +241,6 @@ class PromotionStage:
                     debit=model.taken(taken.rule.id),
                     credit=account,
                     amount=amount,
-                    expires_at=until,
                 )
                 for draft, taken, account, amount in wanted
             ],
