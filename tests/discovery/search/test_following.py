@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import world
 from pinwheel.discovery.search import (
     Follower,
     IndexBusy,
@@ -289,5 +290,5 @@ async def test_one_process_follows_and_another_takes_over(
     follower = UntilSeen(db, root)
     running = asyncio.create_task(follower.run())
     await shop.add("Desk lamp", "L-1")
-    await asyncio.wait_for(running, 120)
+    await asyncio.wait_for(running, world.PATIENCE_SECONDS)
     assert lamps(root) == [("Desk lamp", 1000)]

@@ -13,6 +13,7 @@ import pytest
 
 from discovery.search import shelf
 from discovery.search.shelf import item, many, pid
+import world
 from pinwheel.discovery.search import (
     Document,
     IndexBusy,
@@ -204,7 +205,7 @@ def test_a_killed_writer_leaves_a_whole_commit(root: Path, index: SearchIndex) -
     ready = context.Event()
     process = context.Process(target=_write_until_killed, args=(root, ready))
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(world.PATIENCE_SECONDS)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
     with Writer(root) as writer:
