@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import world
 from discovery.search import shelf
 from discovery.search.shelf import item, many, pid
-import world
 from pinwheel.discovery.search import (
     Document,
     IndexBusy,
