@@ -1,4 +1,4 @@
-"""Thousands of random returns, by the list: books and stock close, and a list costs what one costs.
+"""Hundreds of random returns, by the list: books and stock close, and a list costs what one costs.
 
 ``PINWHEEL_RETURNS=100000`` runs as many as that."""
 
@@ -21,7 +21,7 @@ from pinwheel.trade.inventory import Place, StockCount, receive
 from pinwheel.trade.returns import Graded, Grading, NewReturn, Receipt, Return
 from shop import PROMISES, Shop, money, open_shop
 
-MANY = int(os.environ.get("PINWHEEL_RETURNS", "1500"))
+MANY = int(os.environ.get("PINWHEEL_RETURNS", "500"))
 AT_ONCE = 250
 PRICES = (1, 99, 333, 1000, 1999, 77_777)
 INCOME = ("sales:own:GBP", "tax:GB:GBP", "delivery:GBP", "return_freight:GBP")
