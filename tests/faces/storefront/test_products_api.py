@@ -65,7 +65,7 @@ async def test_prices_and_stock_are_those_of_the_page(shop: Storefront) -> None:
 async def test_a_list_is_turned_to_its_end_and_nothing_comes_twice(shop: Storefront) -> None:
     http, ids, cursor = program(shop), [], None
     while True:
-        how = {"cursor": cursor} if cursor else {}
+        how = {"after": cursor} if cursor else {}
         page = await asked(http, "/products", sort="newest", limit=7, **how)
         ids += [p["id"] for p in page["products"]]
         cursor = page["next"]
@@ -93,7 +93,7 @@ async def test_bad_questions_get_a_sentence(shop: Storefront) -> None:
         ({"market": "XX"}, "GET /api/v1/markets"),
         ({"facet": "colour"}, "code:value"),
         ({"category": "nonsense"}, "GET /api/v1/categories"),
-        ({"cursor": "%%%"}, "cursor"),
+        ({"after": "%%%"}, "after"),
         ({"limit": "0"}, "limit"),
         ({"sort": "sideways"}, "sort"),
     ]:

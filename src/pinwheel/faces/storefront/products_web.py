@@ -216,7 +216,7 @@ async def products(
     price_max_minor: Minor | None = None,
     sold_out_too: bool = False,
     sort: search.Sort | None = None,
-    cursor: str | None = None,
+    after: str | None = None,
     limit: PageSize = 24,
 ) -> ProductList:
     """Search, or list, what is for sale in a market.
@@ -227,7 +227,7 @@ async def products(
     can be paged through. 2 statements, and those of what changes prices."""
     frame = await frame_of(db)
     here = _market(call, frame, market)
-    start = _start(cursor)
+    start = _start(after)
     desk: search.SearchDesk = call.app.state["search"]
     found = desk.search(
         search.Query(
@@ -262,7 +262,7 @@ def _start(text: str | None) -> int:
     key = listing.after(text, int)
     start = key[0] if key else 0
     if not 0 <= start < MOST_SHOWN:
-        raise Invalid("cursor", "this is not a cursor of this list", "这不是本列表的游标")
+        raise Invalid("after", "this is not a cursor of this list", "这不是本列表的游标")
     return int(start)
 
 
