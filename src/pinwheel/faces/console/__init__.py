@@ -49,6 +49,7 @@ from pinwheel.faces.console import (
     today_web,
     tracking_web,
     trust_web,
+    watch_web,
 )
 
 __all__ = ["JOBS", "OFFERS", "WEB"]
@@ -92,6 +93,7 @@ WEB = (
     growth_web,
     ledger_web,
     open_web,
+    watch_web,
     running_web,
     tracking_web,
     settings_web,
