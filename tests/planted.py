@@ -723,6 +723,27 @@ BUGS = (
         "if stands]",
         ("tests/insight/audience/test_tiers_desk.py",),
     ),
+    Bug(
+        "what waits for exactly its limit wakes nobody",
+        "faces/console/watch_web.py",
+        "age >= limit.bad_seconds:",
+        "age > limit.bad_seconds:",
+        ("tests/faces/console/test_watch_desk.py",),
+    ),
+    Bug(
+        "holds that keep stock past their deadline are not seen",
+        "ground/ledger/queries.py",
+        "where state = 'open' and expires_at <= $2 and cell = $1",
+        "where state <> 'open' and expires_at <= $2 and cell = $1",
+        ("tests/faces/console/test_watch_desk.py",),
+    ),
+    Bug(
+        "the freight of a return may be below zero",
+        "faces/console/return_rules_web.py",
+        "if minor < 0:",
+        "if minor < -100_000:",
+        ("tests/faces/console/test_return_rules_desk.py",),
+    ),
 )
 
 
