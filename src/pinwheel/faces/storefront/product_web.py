@@ -294,7 +294,7 @@ async def similar(call: Call, db: Database, slug: str) -> Answer[dict[str, Any]]
         ids = [h.product_id for h in found.hits if h.product_id != page.id]
         by_id = await cards(tx, call, ids, market)
     return Answer(
-        {"similar": [by_id[i] for i in ids if i in by_id], "title": call.say("Close to it")},
+        {"similar": [by_id[i] for i in ids if i in by_id], "title": call.say("More like this")},
         page="storefront/similar.html",
         part="storefront/_similar.html",
     )

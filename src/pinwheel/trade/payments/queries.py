@@ -64,8 +64,8 @@ async def scan_of(tx: Tx, payment_id: uuid.UUID, person_id: uuid.UUID) -> Scan:
     found = await tx.row(
         Scan,
         """
-        select p.id, p.order_id, p.amount_minor, p.currency, p.state, p.reason, p.return_url,
-               s.url, s.until
+        select p.id as payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.reason,
+               p.return_url, s.url, s.until
           from payments.payment p join payments.scan s on s.payment_id = p.id and s.cell = p.cell
          where p.cell = $1 and p.id = $2 and p.person_id = $3
         """,
