@@ -12,7 +12,8 @@ from pinwheel.kernel.db import Tx
 
 
 class DealGoods(msgspec.Struct, frozen=True):
-    """An offer's product and its ordinary price in one currency."""
+    """An offer's product and its plain price in one currency. ``revision``: of the rules that
+    change prices."""
 
     offer_id: uuid.UUID
     variant_id: uuid.UUID
@@ -22,6 +23,7 @@ class DealGoods(msgspec.Struct, frozen=True):
     media: list[dict[str, Any]]
     options: dict[str, str]
     price_minor: int
+    revision: int
 
 
 async def deal_goods(
@@ -32,7 +34,7 @@ async def deal_goods(
         DealGoods,
         """
         select o.offer_id, v.variant_id, v.slug, v.title, v.brand, v.media, v.options,
-               p.price_minor
+               p.price_minor, (select version from orders.v_revision) as revision
           from unnest($1::uuid[]) as w(offer_id)
           join marketplace.v_offer o on o.offer_id = w.offer_id and o.active
           join catalogue.v_variant v on v.variant_id = o.variant_id and v.buyable
