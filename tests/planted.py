@@ -541,13 +541,6 @@ BUGS = (
         ("tests/ground/trust/test_clusters.py",),
     ),
     Bug(
-        "a late payer keeps the newcomer price",
-        "growth/newcomers/actions.py",
-        "        if not late.is_held:\n",
-        "        if False:\n",
-        ("tests/growth/newcomers/test_newcomers.py",),
-    ),
-    Bug(
         "asking for letters is taken for a yes",
         "ground/messages/actions.py",
         "    return None if standing.subscribed_at is not None else NotSubscribed()\n",

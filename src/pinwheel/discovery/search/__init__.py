@@ -35,10 +35,12 @@ from pinwheel.discovery.search.model import (
     Query,
     Results,
     ScorePart,
+    Sort,
     Spoken,
     Suggestion,
     SynonymInvalid,
     Unfound,
+    Widening,
 )
 from pinwheel.discovery.search.plan import Thesaurus
 from pinwheel.discovery.search.queries import (
@@ -64,11 +66,13 @@ __all__ = [
     "ScorePart",
     "SearchDesk",
     "SearchIndex",
+    "Sort",
     "Spoken",
     "Suggestion",
     "SynonymInvalid",
     "Thesaurus",
     "Unfound",
+    "Widening",
     "Writer",
     "announce_popularity",
     "bench",
