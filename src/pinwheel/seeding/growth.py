@@ -17,7 +17,7 @@ from pinwheel.seeding.goods import offers_of
 from pinwheel.seeding.loops import Thing, open_loops, pay_deposits
 from pinwheel.seeding.marker import ACTOR, Marker
 from pinwheel.seeding.people import LOGINS, email_of, home_of, stand_in
-from pinwheel.trade import budgets, catalogue, inventory, pricing, promotions
+from pinwheel.trade import budgets, catalogue, inventory, pricing, promotions, returns
 
 MARKET, CURRENCY = "CN", "CNY"
 TEAM, DEALS, NEWCOMERS, LOOPS = slice(0, 8), slice(8, 11), slice(11, 15), slice(15, 24)
@@ -25,6 +25,7 @@ CHILDREN = ("teams", "deals", "newcomers", "coupons", "bargains", "invites", "su
 LEAST_FREE, LEAST_PRICE_MINOR = 4, {"CNY": 2000, "GBP": 250}
 ABROAD, ABROAD_CURRENCY = "GB", "GBP"  # readers of English have teams and deals as well
 ABROAD_TEAM, ABROAD_DEALS, ABROAD_NEWCOMERS = slice(0, 4), slice(4, 7), slice(7, 9)
+TRIED = ("carry", "light-sound")
 MOST_PEOPLE, HELPERS, DONE = 60, 6, 2
 
 
@@ -47,6 +48,7 @@ async def fill_growth(
                 marker.deal_id = await _open(tx, things, people)
                 others = [p.variants[0].sku for p in products[60:120]]
                 await _open_abroad(tx, await _things(tx, others, ABROAD_CURRENCY))
+                await _let_try(tx)
             await marker.reach(tx, "growth", 1)
     async with db.reading() as tx:
         people = await _people(tx, plans)
@@ -108,6 +110,15 @@ async def _open(tx: Tx, things: Sequence[Thing], people: Sequence[uuid.UUID]) ->
     await _coupon(tx, budget["coupons"])
     await _experiment(tx)
     return await open_loops(tx, things[LOOPS], budget, people)
+
+
+async def _let_try(tx: Tx) -> None:
+    """Lamps, radios and bags may be tried at home before they are paid for."""
+    mine = [c.id for c in await catalogue.categories(tx) if c.slug in TRIED]
+    for market, most in ((MARKET, 60_000), (ABROAD, 8_000)):
+        for category_id in mine:
+            rule = returns.TrialRule(market=market, category_id=category_id, most_minor=most)
+            await returns.set_trial_rule(tx, rule)
 
 
 async def _open_abroad(tx: Tx, things: Sequence[Thing]) -> None:

@@ -132,7 +132,10 @@ async def forget_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
 
 
 class Decision(msgspec.Struct, frozen=True):
+    """``in_time``: false for a bank that says only now what it had let through before."""
+
     approve: bool
+    in_time: bool = True
 
 
 @get("/sandbox/payments/{payment_id:uuid}", anonymous=True)
@@ -145,8 +148,10 @@ async def challenge(call: Call, db: Database, payment_id: UUID) -> File:
 @post("/sandbox/payments/{payment_id:uuid}", csrf=False)
 async def decide(call: Call, db: Database, payment_id: UUID, data: Decision) -> See[None]:
     """The simulated buyer's answer; then back to the shop. The payment's id is the only secret
-    there is, and no money moves."""
-    page = await _sandbox(db).decide(payment_id, approve=data.approve)
+    there is, and no money moves. Who scanned a code stays on the phone's page."""
+    page = await _sandbox(db).decide(payment_id, approve=data.approve, in_time=data.in_time)
+    if page.scans:
+        return See(f"/sandbox/payments/{payment_id}")
     return See(_own_path(page.return_url) or f"/sandbox/payments/{payment_id}")
 
 
