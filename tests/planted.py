@@ -730,6 +730,20 @@ BUGS = (
         "if stands]",
         ("tests/insight/audience/test_tiers_desk.py",),
     ),
+    Bug(
+        "a friend takes a second seat in the same team of the demonstration",
+        "seeding/season.py",
+        "            taken.add(friend)\n",
+        "",
+        ("tests/seeding/test_season.py",),
+    ),
+    Bug(
+        "the demonstration sends a team's orders before the team has formed",
+        "seeding/history.py",
+        'waits = TEAM_HOURS if wish is not None and wish.kind in ("lead", "join") else 0',
+        "waits = 0",
+        ("tests/seeding/test_season.py",),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pinwheel.demonstration import DemoOrderPlan, DemoProduct
 from pinwheel.seeding.living import Market
-from pinwheel.seeding.season import FIRST_NUMBER, LEAD, PER_ORDER, Place, season_of
+from pinwheel.seeding.season import FIRST_NUMBER, PER_ORDER, Place, season_of
 from pinwheel.seeding.shelf import shelf_of
 
 HOME, CURRENCY, LEAST_MINOR = "CN", "CNY", 2_000
@@ -15,7 +15,8 @@ ABROAD, ABROAD_CURRENCY, ABROAD_LEAST_MINOR = "GB", "GBP", 250
 SIZES = (8, 4, 4, 1, 2, 2, 3)  # team, deals, newcomers, bargain, subsidy, prices, big day
 ABROAD_SIZES = (4, 3, 2, 0, 0, 0, 0)
 ABROAD_FIRST_NUMBER = 5 * FIRST_NUMBER
-LEAST_RATE = 0.7
+LEAST_RATE = 2.0
+BEFORE_DAYS, SHORT_DAYS = 57, 15  # of a season before its history; a short one has no time before
 ABROAD_SHARE = 0.25  # of the rate at home
 GOODS = 60  # the first ones of the content; abroad those after them
 
@@ -34,13 +35,13 @@ def lives_of(
     shelf = shelf_of(products[:GOODS], CURRENCY, SIZES, LEAST_MINOR)
     if shelf is None:
         return []
-    rate = max(LEAST_RATE, orders_a_day * PER_ORDER)
+    rate = orders_a_day * PER_ORDER if days > SHORT_DAYS else LEAST_RATE
     home = Place(
         market=HOME,
         shelf=shelf,
         prices=prices_of(products, CURRENCY),
         until=began_at,
-        days=round(days * LEAD),
+        days=days + min(BEFORE_DAYS, 4 * max(0, days - SHORT_DAYS)),
         rate=rate,
         first_number=FIRST_NUMBER,
         numbered_from=len(plans),

@@ -166,7 +166,7 @@ async def play_history(
     stage = Stage(
         past=past,
         clock=clock,
-        buying=orders.Buying(past, orders.Checkout()),
+        buying=orders.Buying(past, db.given[orders.Buying].checkout),
         worker=Worker(past),
         plans=plans,
         offers=offers,
@@ -190,12 +190,15 @@ async def _play_days(
 ) -> None:
     first = begins.replace(hour=0, minute=0, second=0, microsecond=0)
     days = (marker.began_at - first).days + 1
+    busy_from = stage.plans[0].at - dt.timedelta(days=1) if stage.plans else first
     by_day: dict[dt.date, list[Deed]] = {}
     for deed in deeds:
         by_day.setdefault(deed.at.date(), []).append(deed)
     for number in range(marker.at("days"), days):
         day = first + dt.timedelta(days=number)
         await _play_day(stage, marker, day, by_day.get(day.date(), []))
+        if number % 2 or day >= busy_from:  # quiet days share their jobs with the next one
+            await stage.worker.drain()
         async with stage.past.transaction(actor=ACTOR) as tx:
             await marker.reach(tx, "days", number + 1)
         if (number + 1) % 20 == 0 or number + 1 == days:
@@ -217,7 +220,6 @@ async def _play_day(stage: Stage, marker: Marker, day: dt.datetime, deeds: Seque
                     await _do(stage, tx, deed)
     stage.clock.set(min(day + dt.timedelta(hours=23, minutes=50), marker.began_at))
     await end_day(stage.living, day)
-    await stage.worker.drain()
 
 
 async def _place(stage: Stage, deeds: Sequence[Deed]) -> None:

@@ -22,9 +22,8 @@ Kind = Literal[
 ]
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 FIRST_NUMBER = 1_000  # of buyers whom growth won; those of the order history are below
-LEAD = 3.3  # the season is so many times as long as the history, which is its end
 PER_ORDER = 0.07  # new buyers who come by themselves, for each order of the history
-BEFORE = 0.85  # how busy the beginning of the season was, to its end
+BEFORE = 0.9  # how busy the beginning of the season was, to its end
 KINDS: tuple[Kind, ...] = ("newcomer", "lead", "deal", "bargain", "subsidy", "coupon")
 KIND_WEIGHTS = (28, 30, 14, 13, 7, 8)
 FRIENDS, FRIENDS_WEIGHTS = (0, 1, 2), (30, 28, 42)  # who join a team
@@ -44,7 +43,7 @@ CHANNELS = {
 """What an address says of where its visitor came from: source, medium, whether another site."""
 CHANNEL_WEIGHTS = (26, 21, 24, 14, 9, 6)
 PASSING = 5  # visitors who buy nothing, for each who comes and does
-TEAM_HOURS = 60  # until a team's orders leave
+TEAM_HOURS = 84  # until a team's orders leave
 FIRST_HOUR, LAST_HOUR = 1, 13  # in UTC: the day of most of its buyers
 OUTCOMES: tuple[Outcome, ...] = ("delivered", "returned", "cancelled")
 
