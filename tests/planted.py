@@ -771,6 +771,20 @@ BUGS = (
             "::test_gift_cards_are_told_of_once_and_without_their_codes",
         ),
     ),
+    Bug(
+        "a friend takes a second seat in the same team of the demonstration",
+        "seeding/season.py",
+        "            taken.add(friend)\n",
+        "",
+        ("tests/seeding/test_season.py",),
+    ),
+    Bug(
+        "the demonstration sends a team's orders before the team has formed",
+        "seeding/history.py",
+        'waits = TEAM_HOURS if wish is not None and wish.kind in ("lead", "join") else 0',
+        "waits = 0",
+        ("tests/seeding/test_season.py",),
+    ),
 )
 
 
