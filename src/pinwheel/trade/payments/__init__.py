@@ -97,12 +97,14 @@ from pinwheel.trade.payments.instructing import (
 )
 from pinwheel.trade.payments.methods import (
     Method,
+    ShownMethod,
     forget_methods,
     method_of,
     methods_of,
     remove_method,
     save_method,
     set_default_method,
+    without_token,
 )
 from pinwheel.trade.payments.model import (
     CASH,
@@ -256,6 +258,7 @@ __all__ = [
     "RefundTooLarge",
     "Settled",
     "SettlementRow",
+    "ShownMethod",
     "SoldCard",
     "StoreCreditTooLow",
     "Till",
@@ -351,4 +354,5 @@ __all__ = [
     "usable_gift_cards",
     "use",
     "void",
+    "without_token",
 ]
