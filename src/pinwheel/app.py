@@ -15,6 +15,7 @@ from pinwheel.demonstration import web as demonstration_web
 from pinwheel.discovery import search
 from pinwheel.discovery.search import jobs as search_jobs
 from pinwheel.faces import console, storefront
+from pinwheel.faces.console import imports_api_web
 from pinwheel.faces.storefront import (
     account_web,
     bargain_web,
@@ -33,7 +34,9 @@ from pinwheel.faces.storefront import (
     newcomer_web,
     one_tap_web,
     product_web,
+    products_web,
     returning_web,
+    scan_web,
     share_web,
     team_checkout_web,
     team_web,
@@ -89,23 +92,29 @@ from pinwheel.platform.open import web as open_web
 from pinwheel.trade import giftcards, orders, payments, promotions, returns
 from pinwheel.trade.budgets import jobs as budgets_jobs
 from pinwheel.trade.budgets import web as budgets_web
+from pinwheel.trade.catalogue import categories_web as categories_api
+from pinwheel.trade.catalogue import changes_web as changes_api
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
+from pinwheel.trade.catalogue import web as catalogue_api
 from pinwheel.trade.giftcards import jobs as giftcards_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
+from pinwheel.trade.marketplace import web as marketplace_api
 from pinwheel.trade.orders import (
     backorder_jobs,
     budget_jobs,
     cart_jobs,
     cart_web,
+    customers_web,
     one_click_jobs,
     one_click_web,
     price_jobs,
     price_web,
+    stock_web,
 )
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
-from pinwheel.trade.payments import cash_jobs, gift_jobs
+from pinwheel.trade.payments import cash_jobs, desk_web, gift_jobs
 from pinwheel.trade.payments import jobs as payments_jobs
 from pinwheel.trade.payments import tender_web as tender_api
 from pinwheel.trade.payments import web as payments_web
@@ -169,10 +178,18 @@ WEB: tuple[ModuleType, ...] = (
     media_web,
     trust_web,
     messages_web,
+    catalogue_api,
+    categories_api,
+    changes_api,
+    imports_api_web,
     budgets_web,
+    marketplace_api,
+    stock_web,
     payments_web,
+    desk_web,
     tender_api,
     orders_web,
+    customers_web,
     price_web,
     cart_web,
     one_click_web,
@@ -195,6 +212,7 @@ WEB: tuple[ModuleType, ...] = (
     open_web,
     goods_web,
     product_web,
+    products_web,
     basket_web,
     deals_web,
     bigday_web,
@@ -216,11 +234,35 @@ WEB: tuple[ModuleType, ...] = (
     team_checkout_web,
     bargain_web,
     invite_web,
+    scan_web,
     share_web,
     card_web,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
+
+CHAPTERS: Mapping[str, str] = {
+    "Identity": "Accounts, sign-in, API keys and what a person may ask of their own data.",
+    "Catalogue": "Categories, attributes, products and their variants; changes and taking them back.",
+    "Imports": "Catalogues from files.",
+    "Pictures": "Pictures that people and the staff send.",
+    "Offers and prices": "Who sells which variant at what price.",
+    "Price rules": "Prices that follow rules, costs and competitors.",
+    "Stock": "What is where, what moves it, and the nodes that keep it.",
+    "Customers": "People with an account, for the staff; every look is recorded.",
+    "Cart": "What somebody is about to buy.",
+    "Orders": "Quotes, orders, cancelling and goodwill.",
+    "One-click": "Buying with one tap.",
+    "Fulfilment": "Parcels.",
+    "Returns": "What comes back, exchanges and trials.",
+    "Payments": "Tenders, stored methods, refunds and settlement files.",
+    "Till": "Cash at the counter.",
+    "Budgets": "Whose money pays for discounts.",
+    "Promotions": "Discounts, coupons and codes.",
+    "Webhooks": "News sent to other programs, signed.",
+    "Events": "The same news as a feed to read.",
+}
+"""What each chapter of the open API's document is about, in the order of reading."""
 
 EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
@@ -390,6 +432,7 @@ def edge(
         static=(faces.STATIC,),
         lines=lines,
         surroundings=surroundings,
+        chapters=CHAPTERS,
         state={"exports": EXPORTS, "promising": PROMISING, "drawn": drawings.drawing},
     )
 

@@ -14,7 +14,7 @@ the length of its list; an account without a floor never makes two writers wait 
 from pinwheel.ground.ledger.actions import post, set_floor
 from pinwheel.ground.ledger.books import close_period, exchange, reverse
 from pinwheel.ground.ledger.holding import expire, hold, reduce, release, release_for
-from pinwheel.ground.ledger.locking import open_accounts
+from pinwheel.ground.ledger.locking import locked_accounts, open_accounts
 from pinwheel.ground.ledger.model import (
     Account,
     AmountNotPositive,
@@ -42,6 +42,7 @@ from pinwheel.ground.ledger.queries import (
     account_named,
     balances,
     balances_below,
+    behind,
     branches,
     flows_by_day,
     periods,
@@ -73,12 +74,14 @@ __all__ = [
     "account_named",
     "balances",
     "balances_below",
+    "behind",
     "branches",
     "close_period",
     "exchange",
     "expire",
     "flows_by_day",
     "hold",
+    "locked_accounts",
     "money",
     "open_accounts",
     "periods",
