@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for. Each test begins with an empty, migrated database."""
+"""Fixtures every test may ask for. Each test has a database of its own, copied from a template."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import random
 from collections.abc import AsyncIterator, Iterator
 
 import argon2
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-import lending
 import world
 from pinwheel import app
 from pinwheel.ground.identity import accounts
+from pinwheel.kernel import db as database
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
@@ -95,45 +94,21 @@ def rng() -> random.Random:
     return random.Random(20260105)
 
 
-@pytest.fixture(scope="session")
-async def lender(server_url: str, template: str) -> AsyncIterator[lending.Lender]:
-    lender = lending.Lender(server_url, template)
-    yield lender
-    await lender.end()
-
-
 @pytest.fixture
-def own_url(request: pytest.FixtureRequest) -> str | None:
-    """The URL of a database of its own, where the test asks for one."""
-    return request.getfixturevalue("url") if "url" in request.fixturenames else None
-
-
-@pytest.fixture
-async def pool(own_url: str | None, lender: lending.Lender) -> AsyncIterator[asyncpg.Pool]:
-    """Connections to a migrated, empty database: one that tests take in turn, or this test's own
-    where it asks for its ``url``."""
-    if own_url is not None:
-        pool = await lending.connected(own_url)
-        yield pool
-        pool.terminate()
-        return
-    lent = await lender.lend()
-    yield lent.pool
-    await lender.take_back(lent)
-
-
-@pytest.fixture
-async def db(pool: asyncpg.Pool, clock: SetClock, rng: random.Random) -> AsyncIterator[Database]:
+async def db(url: str, clock: SetClock, rng: random.Random) -> AsyncIterator[Database]:
     """The whole house's database: its clock stands still, its ids are the same in each run."""
-    opened = Database(
-        pool,
+    opened = await database.connect(
+        url,
         clock=clock,
         reactions=app.reactions(),
+        size=8,
         rng=rng,
         vault=Vault({"test": "the secret of the tests"}),
+        idle_seconds=10 * world.PATIENCE_SECONDS,
+        lock_seconds=world.PATIENCE_SECONDS,
     )
     yield opened
-    await lending.silent(opened)
+    await opened.close()
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import random
 from collections.abc import AsyncIterator
 from types import ModuleType
 
-import asyncpg
 import pytest
 
-import lending
 from pinwheel.ground.ledger import jobs as ledger_jobs
+from pinwheel.kernel import db as database
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.events import Reactions
@@ -23,10 +22,10 @@ JOBS: tuple[ModuleType, ...] = (ledger_jobs, jobs)
 
 
 @pytest.fixture
-async def db(pool: asyncpg.Pool, clock: SetClock, rng: random.Random) -> AsyncIterator[Database]:
-    opened = Database(pool, clock=clock, reactions=Reactions(JOBS), rng=rng)
+async def db(url: str, clock: SetClock, rng: random.Random) -> AsyncIterator[Database]:
+    opened = await database.connect(url, clock=clock, reactions=Reactions(JOBS), size=8, rng=rng)
     yield opened
-    await lending.silent(opened)
+    await opened.close()
 
 
 @pytest.fixture
