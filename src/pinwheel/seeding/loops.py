@@ -1,5 +1,5 @@
-"""What begins in the demonstration shop as it opens: a big day in its pre-heat with deposits, and a
-price rule. All through the verbs an operator and buyers use."""
+"""What begins in the demonstration shop as it opens: a big day in its pre-heat with deposits, a
+price rule, and what may be tried at home. All through the verbs an operator and buyers use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from pinwheel.seeding.goods import offers_of
 from pinwheel.seeding.living import Living
 from pinwheel.seeding.marker import ACTOR, Marker
 from pinwheel.seeding.shelf import sku_of
-from pinwheel.trade import catalogue, inventory, pricing
+from pinwheel.trade import catalogue, inventory, pricing, returns
 
 DAY = dt.timedelta(days=1)
 DEPOSIT_MINOR = 1000
 DEPOSITS, DONE, LEAST_FREE = 4, 2, 4
+TRIED = ("carry", "light-sound")
+TRIED_MOST_MINOR = {"CN": 60_000, "GB": 8_000}
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -40,6 +42,7 @@ async def open_today(
         return
     if not marker.at("growth"):
         async with db.transaction(actor=ACTOR) as tx:
+            await _let_try(tx)
             if living is not None:
                 marker.deal_id = await _open(tx, living)
             await marker.reach(tx, "growth", 1)
@@ -49,6 +52,15 @@ async def open_today(
         await marker.reach(tx, "growth", DONE)
     say("  teams, deals, newcomer prices, coupons / 拼团、限时优惠、新人专享、优惠券")
     say("  a big day, bargains, invitations, journeys / 大促、砍价、邀请、营销旅程")
+
+
+async def _let_try(tx: Tx) -> None:
+    """Lamps, radios and bags may be tried at home before they are paid for."""
+    mine = [c.id for c in await catalogue.categories(tx) if c.slug in TRIED]
+    for market, most in TRIED_MOST_MINOR.items():
+        for category_id in mine:
+            rule = returns.TrialRule(market=market, category_id=category_id, most_minor=most)
+            await returns.set_trial_rule(tx, rule)
 
 
 async def _open(tx: Tx, living: Living) -> uuid.UUID | None:
