@@ -32,6 +32,8 @@ from pinwheel.trade import orders
 SPENT = {"search-ads": 1_150, "social-ads": 900}  # CNY cents a day for each buyer a day
 LETTERS_BACK = (46, 12)  # days before the end
 EXPERIMENT_DAYS = 40
+BUSY_DAYS, QUIET_SHARE = 32, 0.5  # less is spent before the month of orders
+SPENDS_AFTER = dt.timedelta(days=2)
 LETTER = "New on the shelves (demonstration)"
 HOST = "https://search.example/"
 
@@ -79,7 +81,7 @@ async def begin_day(living: Living, marker: Marker, today: dt.datetime) -> None:
         for market in living.markets:
             await _begin_deals(tx, living, marker, market)
         await _invite(tx, living, today)
-        await _spend(tx, living.home, today)
+        await _spend(tx, living.home, today, living.until)
         for n, back in enumerate(LETTERS_BACK):
             if today >= living.until - back * DAY and marker.at("letters") == n:
                 await write_to(tx, LETTER, sorted(living.people.values()))
@@ -157,17 +159,18 @@ async def _invite(tx: Tx, living: Living, today: dt.datetime) -> None:
             await social.link_of(tx, living.people[number], "invite", campaign_id=campaign_id)
 
 
-async def _spend(tx: Tx, market: Market, today: dt.datetime) -> None:
+async def _spend(tx: Tx, market: Market, today: dt.datetime, until: dt.datetime) -> None:
     """Yesterday's marketing of two channels, as it is imported."""
     day = (today - DAY).date()
-    if day < market.season.begins_at.date():
+    if day < market.season.begins_at.date() + SPENDS_AFTER:
         return
     r = Random(f"spend:{day}")
+    share = 1.0 if today > until - BUSY_DAYS * DAY else QUIET_SHARE
     await measurement.record_spend(
         tx,
         [
             measurement.NewSpend(
-                channel, day, round(each * market.rate * r.uniform(0.7, 1.3)),
+                channel, day, round(each * share * market.rate * r.uniform(0.7, 1.3)),
                 market.shelf.currency, "Always on (demonstration)",
             )
             for channel, each in SPENT.items()

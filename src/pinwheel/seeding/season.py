@@ -25,6 +25,7 @@ FIRST_NUMBER = 1_000  # of buyers whom growth won; those of the order history ar
 PER_ORDER = 0.07  # new buyers who come by themselves, for each order of the history
 BEFORE = 0.9  # how busy the beginning of the season was, to its end
 KINDS: tuple[Kind, ...] = ("newcomer", "lead", "deal", "bargain", "subsidy", "coupon")
+FIRST_KINDS: tuple[Kind, ...] = ("lead", "bargain", "newcomer", "subsidy")  # a few days have all
 KIND_WEIGHTS = (28, 30, 14, 13, 7, 8)
 FRIENDS, FRIENDS_WEIGHTS = (0, 1, 2), (30, 28, 42)  # who join a team
 INVITED, INVITED_WEIGHTS = (0, 1, 2, 3), (62, 25, 9, 4)
@@ -120,7 +121,7 @@ class _Life:
         self.r = Random(f"season:{seed}:{place.market}")
         midnight = place.until.replace(hour=0, minute=0, second=0, microsecond=0)
         self.begins = midnight - place.days * DAY
-        self.number = place.first_number
+        self.number, self.arrived = place.first_number, 0
         self.plans: list[DemoOrderPlan] = []
         self.wishes: dict[int, Wish] = {}
         self.visits: list[Visit] = []
@@ -181,6 +182,9 @@ class _Life:
     def _arrive(self, today: dt.datetime) -> None:
         number, at = self._stranger(), self._moment(today)
         [kind] = self.r.choices(KINDS, KIND_WEIGHTS)
+        if self.arrived < len(FIRST_KINDS):
+            kind = FIRST_KINDS[self.arrived]
+        self.arrived += 1
         on = [d.product for d in self.deals if d.starts_at <= at < d.ends_at]
         goods = {"newcomer": self.shelf.newcomers, "deal": on, "lead": self.shelf.team,
                  "subsidy": self.shelf.subsidy, "bargain": self.shelf.bargain}  # fmt: skip

@@ -13,6 +13,7 @@ from pinwheel.insight.experiments import Effect
 
 WIDE, HIGH, TOP = 640.0, 200.0, 12.0
 NAMES_MOST = 5
+REACH_MOST = 3.0  # an interval is drawn to so many times the highest figure
 
 
 class Dot(msgspec.Struct, frozen=True):
@@ -81,8 +82,9 @@ def intervals(found: Sequence[tuple[str, Interval, bool]], mark: float | None = 
     if not found:
         return Plot([], "", "", None, 1.0)
     ends = sorted(i.high if i.high is not None else i.point * 2 for _, i, _ in found)
-    # One wide interval does not make all others flat: it runs out at the top.
-    scale = max(ends[int(len(ends) * 0.8)], max(i.point for _, i, _ in found), mark or 0.0)
+    # A wide interval does not make all figures flat: it runs out at the top.
+    highest = max(max(i.point for _, i, _ in found), mark or 0.0)
+    scale = max(min(ends[int(len(ends) * 0.8)], highest * REACH_MOST), highest)
     most = scale * 1.1 or 1.0
     step = WIDE / len(found)
 
