@@ -724,6 +724,27 @@ BUGS = (
         ("tests/insight/audience/test_tiers_desk.py",),
     ),
     Bug(
+        "what waits for exactly its limit wakes nobody",
+        "faces/console/watch_web.py",
+        "age >= limit.bad_seconds:",
+        "age > limit.bad_seconds:",
+        ("tests/faces/console/test_watch_desk.py",),
+    ),
+    Bug(
+        "holds that keep stock past their deadline are not seen",
+        "ground/ledger/queries.py",
+        "where state = 'open' and expires_at <= $2 and cell = $1",
+        "where state <> 'open' and expires_at <= $2 and cell = $1",
+        ("tests/faces/console/test_watch_desk.py",),
+    ),
+    Bug(
+        "the freight of a return may be below zero",
+        "faces/console/return_rules_web.py",
+        "if minor < 0:",
+        "if minor < -100_000:",
+        ("tests/faces/console/test_return_rules_desk.py",),
+    ),
+    Bug(
         "a code that has run out can be paid as before",
         "trade/payments/sandbox/provider.py",
         '            _end(charge, "declined" if manner.scans else manner.state, memory.now)\n',
@@ -749,6 +770,20 @@ BUGS = (
             "tests/growth/journeys/test_order_letters.py"
             "::test_gift_cards_are_told_of_once_and_without_their_codes",
         ),
+    ),
+    Bug(
+        "a friend takes a second seat in the same team of the demonstration",
+        "seeding/season.py",
+        "            taken.add(friend)\n",
+        "",
+        ("tests/seeding/test_season.py",),
+    ),
+    Bug(
+        "the demonstration sends a team's orders before the team has formed",
+        "seeding/history.py",
+        'waits = TEAM_HOURS if wish is not None and wish.kind in ("lead", "join") else 0',
+        "waits = 0",
+        ("tests/seeding/test_season.py",),
     ),
 )
 

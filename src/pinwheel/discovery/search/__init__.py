@@ -23,7 +23,7 @@ from pinwheel.discovery.search.actions import (
 from pinwheel.discovery.search.bench import bench
 from pinwheel.discovery.search.desk import SearchDesk
 from pinwheel.discovery.search.finding import search
-from pinwheel.discovery.search.following import Follower
+from pinwheel.discovery.search.following import Follower, behind
 from pinwheel.discovery.search.index import IndexBusy, SearchIndex, Writer
 from pinwheel.discovery.search.lexicon import GROUPS as COMMON_SYNONYMS
 from pinwheel.discovery.search.model import (
@@ -75,6 +75,7 @@ __all__ = [
     "Widening",
     "Writer",
     "announce_popularity",
+    "behind",
     "bench",
     "documents",
     "forget_queries",

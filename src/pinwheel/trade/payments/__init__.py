@@ -97,12 +97,14 @@ from pinwheel.trade.payments.instructing import (
 )
 from pinwheel.trade.payments.methods import (
     Method,
+    ShownMethod,
     forget_methods,
     method_of,
     methods_of,
     remove_method,
     save_method,
     set_default_method,
+    without_token,
 )
 from pinwheel.trade.payments.model import (
     CASH,
@@ -153,6 +155,7 @@ from pinwheel.trade.payments.queries import (
     PaymentLine,
     Settled,
     attention,
+    behind,
     differences,
     disputes_of,
     failed_refunds,
@@ -259,6 +262,7 @@ __all__ = [
     "Scan",
     "Settled",
     "SettlementRow",
+    "ShownMethod",
     "SoldCard",
     "StoreCreditTooLow",
     "Till",
@@ -272,6 +276,7 @@ __all__ = [
     "add",
     "attention",
     "bank",
+    "behind",
     "block_gift_card",
     "bought_gift_cards",
     "breakage",
@@ -355,4 +360,5 @@ __all__ = [
     "usable_gift_cards",
     "use",
     "void",
+    "without_token",
 ]

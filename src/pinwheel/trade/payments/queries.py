@@ -11,6 +11,7 @@ import msgspec
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.listing import Page, after, page
+from pinwheel.kernel.queries import Behind
 from pinwheel.trade.payments.model import Dispute, Instruction, Payment, Scan, Step
 
 
@@ -339,4 +340,26 @@ async def settled_days(tx: Tx, *, most: int = 30) -> list[Settled]:
         """,
         tx.cell,
         most,
+    )
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Charges and instructions that no provider has answered yet, and refunds that were refused and
+    not asked for again. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'payments_unanswered' as kind, count(*) as count, min(created_at) as since
+          from payments.payment where cell = $1 and state in ('unknown', 'processing')
+        union all
+        select 'instructions_unanswered', count(*), min(created_at) from payments.instruction
+         where cell = $1 and state = 'asked'
+        union all
+        select 'refunds_failed', count(*), min(i.ended_at) from payments.instruction i
+         where i.cell = $1 and i.kind = 'refund' and i.state = 'failed'
+           and not exists (select from payments.instruction later
+                            where later.cell = i.cell and later.payment_id = i.payment_id
+                              and later.retries = i.id)
+        """,
+        tx.cell,
     )

@@ -79,8 +79,11 @@ from pinwheel.trade.returns.receiving import expire, receive
 from pinwheel.trade.returns.requesting import approve, cancel, reject, request
 from pinwheel.trade.returns.resale import Mended, refurbish
 from pinwheel.trade.returns.sending import (
+    Roads,
     hand_in,
+    points,
     return_by_code,
+    roads,
     save_point,
     set_way_offer,
     set_window,
@@ -103,9 +106,11 @@ from pinwheel.trade.returns.trials import (
     trials_of,
 )
 from pinwheel.trade.returns.trying import end_trials
+from pinwheel.trade.returns.ways import KINDS as WAYS
 from pinwheel.trade.returns.ways import (
     Carrier,
     HandedElsewhere,
+    Kind,
     Label,
     LabelWish,
     Point,
@@ -123,6 +128,7 @@ from pinwheel.trade.returns.ways import (
 
 __all__ = [
     "TRIAL",
+    "WAYS",
     "Asked",
     "Carrier",
     "CategoryPolicy",
@@ -138,6 +144,7 @@ __all__ = [
     "GradesDontFit",
     "Grading",
     "HandedElsewhere",
+    "Kind",
     "Label",
     "LabelWish",
     "Mended",
@@ -162,6 +169,7 @@ __all__ = [
     "ReturnRequested",
     "ReturnSight",
     "Returnable",
+    "Roads",
     "SandboxCarrier",
     "Slot",
     "SlotFull",
@@ -197,6 +205,7 @@ __all__ = [
     "grade_and_refund",
     "hand_in",
     "paid_ahead",
+    "points",
     "policy_of",
     "receive",
     "refurbish",
@@ -205,6 +214,7 @@ __all__ = [
     "return_by_code",
     "returnable",
     "returns",
+    "roads",
     "rule_for",
     "save_point",
     "see",
