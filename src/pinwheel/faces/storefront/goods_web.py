@@ -65,23 +65,7 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
     def some(ids: list[Any]) -> list[dict[str, Any]]:
         return [by_id[i] for i in ids if i in by_id]
 
-    shelves = [
-        {
-            "id": "deals",
-            "title": say("Deals"),
-            "note": say("So many pieces at this price, until then. What is shown as sold is sold."),
-            "products": some(list(dict.fromkeys(deals))),
-            "href": "/deals",
-        },
-        {
-            "id": "bargains",
-            "title": say("Bargains"),
-            "note": say("Friends help, and each help lowers your price."),
-            "products": bargains,
-            "href": "/bargains",
-        },
-    ]
-    shelves += [{"id": "new", "title": say("New in"), "products": some(new), "href": "/new"}]
+    shelves = _shelves(call, some(list(dict.fromkeys(deals))), bargains, some(new))
     shelves += [
         {
             "id": f"c-{c.slug}",
@@ -112,6 +96,31 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
         },
         page="storefront/home.html",
     )
+
+
+Cards = list[dict[str, Any]]
+
+
+def _shelves(call: Call, deals: Cards, bargains: Cards, new: Cards) -> list[dict[str, Any]]:
+    """Those above the departments', also the empty ones."""
+    say = call.say
+    return [
+        {
+            "id": "deals",
+            "title": say("Deals"),
+            "note": say("So many pieces at this price, until then. What is shown as sold is sold."),
+            "products": deals,
+            "href": "/deals",
+        },
+        {
+            "id": "bargains",
+            "title": say("Bargains"),
+            "note": say("Friends help, and each help lowers your price."),
+            "products": bargains,
+            "href": "/bargains",
+        },
+        {"id": "new", "title": say("New in"), "products": new, "href": "/new"},
+    ]
 
 
 async def _bargains(
