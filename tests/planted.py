@@ -744,6 +744,47 @@ BUGS = (
         "if minor < -100_000:",
         ("tests/faces/console/test_return_rules_desk.py",),
     ),
+    Bug(
+        "a code that has run out can be paid as before",
+        "trade/payments/sandbox/provider.py",
+        '            _end(charge, "declined" if manner.scans else manner.state, memory.now)\n',
+        "            _end(charge, manner.state, memory.now)\n",
+        ("tests/trade/payments/test_scan.py::test_a_code_that_nobody_used_runs_out_and_stays_so",),
+    ),
+    Bug(
+        "whoever has the address of a code sees whose payment it is",
+        "trade/payments/queries.py",
+        "         where p.cell = $1 and p.id = $2 and p.person_id = $3\n",
+        "         where p.cell = $1 and p.id = $2 and ($3::uuid is not null)\n",
+        (
+            "tests/trade/payments/test_scan.py"
+            "::test_the_code_is_its_buyers_and_good_for_five_minutes",
+        ),
+    ),
+    Bug(
+        "each gift card of an order has a letter of its own",
+        "growth/journeys/jobs.py",
+        '                key="gift_cards",\n',
+        '                key=f"gift_cards:{event.card_ids[0]}",\n',
+        (
+            "tests/growth/journeys/test_order_letters.py"
+            "::test_gift_cards_are_told_of_once_and_without_their_codes",
+        ),
+    ),
+    Bug(
+        "a friend takes a second seat in the same team of the demonstration",
+        "seeding/season.py",
+        "            taken.add(friend)\n",
+        "",
+        ("tests/seeding/test_season.py",),
+    ),
+    Bug(
+        "the demonstration sends a team's orders before the team has formed",
+        "seeding/history.py",
+        'waits = TEAM_HOURS if wish is not None and wish.kind in ("lead", "join") else 0',
+        "waits = 0",
+        ("tests/seeding/test_season.py",),
+    ),
 )
 
 

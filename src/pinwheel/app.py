@@ -15,34 +15,7 @@ from pinwheel.demonstration import web as demonstration_web
 from pinwheel.discovery import search
 from pinwheel.discovery.search import jobs as search_jobs
 from pinwheel.faces import console, storefront
-from pinwheel.faces.storefront import (
-    account_web,
-    bargain_web,
-    basket_web,
-    bigday_balance_web,
-    bigday_web,
-    card_web,
-    checkout_web,
-    deals_web,
-    exchange_web,
-    found_web,
-    goods_web,
-    help_web,
-    invite_web,
-    letters_web,
-    newcomer_web,
-    one_tap_web,
-    product_web,
-    products_web,
-    returning_web,
-    share_web,
-    team_checkout_web,
-    team_web,
-    tender_web,
-    try_web,
-    wallet_web,
-)
-from pinwheel.faces.storefront import orders_web as own_orders_web
+from pinwheel.faces.console import imports_api_web
 from pinwheel.ground import identity, media, messages, trust
 from pinwheel.ground.identity import jobs as identity_jobs
 from pinwheel.ground.identity import web as identity_web
@@ -90,23 +63,29 @@ from pinwheel.platform.open import web as open_web
 from pinwheel.trade import giftcards, orders, payments, promotions, returns
 from pinwheel.trade.budgets import jobs as budgets_jobs
 from pinwheel.trade.budgets import web as budgets_web
+from pinwheel.trade.catalogue import categories_web as categories_api
+from pinwheel.trade.catalogue import changes_web as changes_api
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
+from pinwheel.trade.catalogue import web as catalogue_api
 from pinwheel.trade.giftcards import jobs as giftcards_jobs
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
+from pinwheel.trade.marketplace import web as marketplace_api
 from pinwheel.trade.orders import (
     backorder_jobs,
     budget_jobs,
     cart_jobs,
     cart_web,
+    customers_web,
     one_click_jobs,
     one_click_web,
     price_jobs,
     price_web,
+    stock_web,
 )
 from pinwheel.trade.orders import jobs as orders_jobs
 from pinwheel.trade.orders import web as orders_web
-from pinwheel.trade.payments import cash_jobs, gift_jobs
+from pinwheel.trade.payments import cash_jobs, desk_web, gift_jobs
 from pinwheel.trade.payments import jobs as payments_jobs
 from pinwheel.trade.payments import tender_web as tender_api
 from pinwheel.trade.payments import web as payments_web
@@ -170,10 +149,18 @@ WEB: tuple[ModuleType, ...] = (
     media_web,
     trust_web,
     messages_web,
+    catalogue_api,
+    categories_api,
+    changes_api,
+    imports_api_web,
     budgets_web,
+    marketplace_api,
+    stock_web,
     payments_web,
+    desk_web,
     tender_api,
     orders_web,
+    customers_web,
     price_web,
     cart_web,
     one_click_web,
@@ -194,35 +181,33 @@ WEB: tuple[ModuleType, ...] = (
     newcomers_web,
     bigdays_web,
     open_web,
-    goods_web,
-    product_web,
-    products_web,
-    basket_web,
-    deals_web,
-    bigday_web,
-    bigday_balance_web,
-    wallet_web,
-    tender_web,
-    checkout_web,
-    own_orders_web,
-    returning_web,
-    exchange_web,
-    try_web,
-    account_web,
-    one_tap_web,
-    help_web,
-    letters_web,
-    newcomer_web,
-    found_web,
-    team_web,
-    team_checkout_web,
-    bargain_web,
-    invite_web,
-    share_web,
-    card_web,
+    *storefront.WEB,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
+
+CHAPTERS: Mapping[str, str] = {
+    "Identity": "Accounts, sign-in, API keys and what a person may ask of their own data.",
+    "Catalogue": "Categories, attributes, products and their variants; changes and their undoing.",
+    "Imports": "Catalogues from files.",
+    "Pictures": "Pictures that people and the staff send.",
+    "Offers and prices": "Who sells which variant at what price.",
+    "Price rules": "Prices that follow rules, costs and competitors.",
+    "Stock": "What is where, what moves it, and the nodes that keep it.",
+    "Customers": "People with an account, for the staff; every look is recorded.",
+    "Cart": "What somebody is about to buy.",
+    "Orders": "Quotes, orders, cancelling and goodwill.",
+    "One-click": "Buying with one tap.",
+    "Fulfilment": "Parcels.",
+    "Returns": "What comes back, exchanges and trials.",
+    "Payments": "Tenders, stored methods, refunds and settlement files.",
+    "Till": "Cash at the counter.",
+    "Budgets": "Whose money pays for discounts.",
+    "Promotions": "Discounts, coupons and codes.",
+    "Webhooks": "News sent to other programs, signed.",
+    "Events": "The same news as a feed to read.",
+}
+"""What each chapter of the open API's document is about, in the order of reading."""
 
 EXPORTS: tuple[identity.Contribution, ...] = (
     ("orders", orders.export_orders),
@@ -392,6 +377,7 @@ def edge(
         static=(faces.STATIC,),
         lines=lines,
         surroundings=surroundings,
+        chapters=CHAPTERS,
         state={"exports": EXPORTS, "promising": PROMISING, "drawn": drawings.drawing},
     )
 

@@ -13,7 +13,7 @@ from pinwheel.faces.console.frame import attempt, names_of, refused, shown, with
 from pinwheel.faces.console.queries import StockLine, stock_lines, things, variants_like
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.errors import Invalid
+from pinwheel.kernel.errors import Invalid, Refusal
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.trade import inventory, orders
@@ -124,20 +124,13 @@ async def count(call: Call, db: Database, variant_id: UUID, data: Movement) -> S
             raise Invalid("quantity", "a count is 0 or more", "盘点数量不能为负")
         if len(data.reason.strip()) < 2:
             raise Invalid("reason", "say why", "请填写原因")
-        place = Place(data.seller_id, data.node, variant_id)
-        await inventory.open_positions(tx, [place])
-        held = {(p.seller_id, p.node): p for p in await inventory.positions(tx, [variant_id])}
-        change = data.quantity - held[place.seller_id, place.node].on_hand
-        if change:
-            refused(
-                await inventory.adjust(
-                    tx,
-                    [StockCount(place, change)],
-                    document_id=data.document_id,
-                    reason=data.reason,
-                )
-            )
-        return change
+        counts = [data.count(variant_id, data.quantity)]
+        [found] = await inventory.count(
+            tx, counts, document_id=data.document_id, reason=data.reason
+        )
+        if isinstance(found, Refusal):
+            raise found
+        return found.change
 
     def message(change: int) -> str:
         if not change:

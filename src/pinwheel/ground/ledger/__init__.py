@@ -14,7 +14,7 @@ the length of its list; an account without a floor never makes two writers wait 
 from pinwheel.ground.ledger.actions import post, set_floor
 from pinwheel.ground.ledger.books import close_period, exchange, reverse
 from pinwheel.ground.ledger.holding import expire, hold, keep_for, reduce, release, release_for
-from pinwheel.ground.ledger.locking import open_accounts
+from pinwheel.ground.ledger.locking import locked_accounts, open_accounts
 from pinwheel.ground.ledger.model import (
     Account,
     AmountNotPositive,
@@ -82,6 +82,7 @@ __all__ = [
     "flows_by_day",
     "hold",
     "keep_for",
+    "locked_accounts",
     "money",
     "open_accounts",
     "periods",

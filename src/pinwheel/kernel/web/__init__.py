@@ -12,7 +12,7 @@ What a function may ask for, by the name of its parameter: ``call`` (the request
 ``db`` (to open one itself, or for group commit), ``data`` (the body: JSON or form, as its struct),
 the path's parameters, and anything else is a query parameter. It answers with ``Answer`` (a browser
 gets the page, a program the JSON), ``See`` (go there) or ``File``; it refuses by raising a
-``Refusal``.
+``Refusal``. A verb over a list answers ``each`` item for itself.
 
 Pages live below a language (``/en/…``, ``/zh-CN/…``); routes are written without it. The open API
 lives below ``/api/v1/…``.
@@ -21,6 +21,7 @@ lives below ``/api/v1/…``.
 from pinwheel.kernel.caller import Caller
 from pinwheel.kernel.rate import Limit
 from pinwheel.kernel.web.call import Answer, Call, Cookie, File, See
+from pinwheel.kernel.web.each import Each, Refused, each, refused
 from pinwheel.kernel.web.edge import Edge, Recogniser
 from pinwheel.kernel.web.live import Live
 from pinwheel.kernel.web.routes import Route, delete, get, post, put, routes_of
@@ -30,16 +31,20 @@ __all__ = [
     "Call",
     "Caller",
     "Cookie",
+    "Each",
     "Edge",
     "File",
     "Limit",
     "Live",
     "Recogniser",
+    "Refused",
     "Route",
     "See",
     "delete",
+    "each",
     "get",
     "post",
     "put",
+    "refused",
     "routes_of",
 ]

@@ -73,6 +73,7 @@ class Edge:
         static: Iterable[Path] = (),
         surroundings: Surroundings = _no_surroundings,
         lines: observe.Lines | None = None,
+        chapters: Mapping[str, str] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
@@ -86,7 +87,7 @@ class Edge:
         self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         self.routes = [*own.routes(self.assets), *routes]
         self.document = msgspec.json.encode(
-            document(self.routes, version("pinwheel"), f"{self.public_url}")
+            document(self.routes, version("pinwheel"), f"{self.public_url}", chapters or {})
         )
         self.methods = Methods(self.routes)
         self._questions = {p: r for r in self.routes if r.method == "GET" for p in r.paths}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -29,6 +30,22 @@ ALWAYS = {
     429: "Too many requests; see Retry-After",
     503: "Very busy; see Retry-After",
 }
+FIRST_SENTENCE = re.compile(r".+?[.!?](?=\s|$)")
+ABOUT = """\
+Everything the pages of this shop do, for programs. Money is integer minor units with a currency
+code (`price_minor`, `currency`); instants carry an offset; ids are UUIDs ordered by time.
+
+**Who asks.** Send `Authorization: Bearer KEY`. A key has the rights it was made with; each
+operation names the one it takes.
+
+**Repeats.** Where a repeat would do a thing twice, send an `Idempotency-Key`: the same key with
+the same input gets the first answer again.
+
+**Refusals.** Problem details (RFC 9457) in the caller's language (`Accept-Language`: en, zh-CN).
+Match on `code`, show `detail`. A refused call has changed nothing.
+
+**Lists.** A page has `items` and `next`: send `next` as `after` for the page that follows. A verb
+over many items answers each in the order sent: with `done`, or with `refused` and why."""
 WITH_BODY = {413: "The body is too large", 415: "The body is neither JSON nor a form"}
 
 
@@ -44,8 +61,11 @@ class Problem(msgspec.Struct):
     request_id: str
 
 
-def document(routes: Iterable[Route], version: str, server: str) -> dict[str, Any]:
-    """The OpenAPI document of every route below ``/api/``."""
+def document(
+    routes: Iterable[Route], version: str, server: str, chapters: Mapping[str, str]
+) -> dict[str, Any]:
+    """The OpenAPI document of every route below ``/api/``. ``chapters``: what each tag is about,
+    in the order of reading; a tag that is not among them comes after."""
     chosen = [(route, path) for route in routes for path in route.paths if path.startswith("/api/")]
     kinds: list[Any] = [Problem]
     for route, _ in chosen:
@@ -60,11 +80,18 @@ def document(routes: Iterable[Route], version: str, server: str) -> dict[str, An
         )
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Pinwheel", "version": version, "license": {"name": "Apache-2.0"}},
+        "info": {
+            "title": "Pinwheel",
+            "version": version,
+            "summary": "The open API of a Pinwheel shop.",
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": server}],
+        "tags": _tags(paths, chapters),
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": {name: _plain(schema) for name, schema in components.items()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}, {}],
@@ -92,18 +119,50 @@ def _room(route: Route) -> str:
     return [p for p in route.function.__module__.split(".") if p != "web"][-1]
 
 
+def _chapter(tag: str) -> str:
+    return tag[:1].upper() + tag[1:].replace("_", " ")
+
+
+def _tags(paths: dict[str, Any], chapters: Mapping[str, str]) -> list[dict[str, str]]:
+    used = {
+        tag for methods in paths.values() for operation in methods.values()
+        for tag in operation["tags"]
+    }  # fmt: skip
+    told = [{"name": tag, "description": text} for tag, text in chapters.items() if tag in used]
+    return told + [{"name": tag} for tag in sorted(used - chapters.keys())]
+
+
+def _plain(schema: Any) -> Any:
+    """``schema`` with its docstrings as Markdown."""
+    if isinstance(schema, dict):
+        return {
+            name: _markdown(part)
+            if name == "description" and isinstance(part, str)
+            else _plain(part)
+            for name, part in schema.items()
+        }
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _markdown(docstring: str) -> str:
+    return inspect.cleandoc(docstring).replace("``", "`")
+
+
 def _operation(
     route: Route, path: str, known: dict[str, Any], components: dict[str, Any]
 ) -> dict[str, Any]:
-    text = (route.function.__doc__ or route.function.__name__.replace("_", " ")).strip()
+    text = _markdown(route.function.__doc__ or route.function.__name__.replace("_", " "))
+    flowing = " ".join(text.split())
+    first = FIRST_SENTENCE.match(flowing)
+    summary = first[0] if first else flowing
     operation: dict[str, Any] = {
         "operationId": f"{_room(route)}_{route.function.__name__}",
-        "summary": text.split("\n", 1)[0],
-        "tags": list(route.tags or (_room(route),)),
+        "summary": summary,
+        "tags": [_chapter(tag) for tag in route.tags or (_room(route),)],
         "parameters": _parameters(route, path, known, components),
         "responses": _responses(route, known),
     }
-    if "\n" in text:
+    if flowing != summary:
         operation["description"] = text
     if route.data is not None:
         content = {"application/json": {"schema": known[_name(route.data)]}}

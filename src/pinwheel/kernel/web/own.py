@@ -87,7 +87,7 @@ async def metrics(call: Call, db: Database) -> File:
     return File(await observe.exposition(db), "text/plain; version=0.0.4; charset=utf-8")
 
 
-@get("/api/v1/openapi.json")
+@get("/api/v1/openapi.json", tags=("API",))
 async def openapi(call: Call) -> File:
     """This document."""
     return File(call.app.state["edge"].document, "application/json")

@@ -119,6 +119,16 @@ async def categories(tx: Tx) -> list[Category]:
     )
 
 
+async def category(tx: Tx, slug: str) -> Category:
+    """The category with this slug. Raises ``NotFound``. 1 statement."""
+    return await tx.the(
+        "category",
+        Category,
+        "select id, parent_id, slug, name, path, position from catalogue.category where slug = $1",
+        slug,
+    )
+
+
 async def attributes(tx: Tx, category_id: uuid.UUID) -> list[Attribute]:
     """Every attribute that holds in a category, inherited ones among them, in order."""
     held = await schemas(tx, [category_id])

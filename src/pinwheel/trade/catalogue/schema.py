@@ -7,14 +7,15 @@ import math
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from pinwheel.kernel.errors import Refusal
 
 Kind = Literal["text", "number", "boolean", "choice", "date"]
-LANGUAGES = ("en", "zh-CN")
+Language = Literal["en", "zh-CN"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 MOST_TEXT = 5_000
 
 
@@ -146,7 +147,10 @@ def _number(attribute: Attribute, raw: Any) -> float | int:
         if parts is None:
             raise _wrong(attribute, raw, "it is no number", "不是数字")
         value, unit = float(parts[1].replace(",", ".")), (parts[2] or "").strip()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(attribute, raw, "it is no number", "不是数字")
+    # A whole number of more digits than a float can hold is beyond reason too.
+    if (isinstance(value, int) and value.bit_length() > 63) or not math.isfinite(value):
         raise _wrong(attribute, raw, "it is no number", "不是数字")
     if unit and unit.lower() != attribute.unit.lower():
         value = _converted(attribute, raw, value, unit)

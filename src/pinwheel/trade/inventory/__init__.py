@@ -19,6 +19,7 @@ from pinwheel.trade.inventory.actions import (
     set_limits,
     set_node_open,
 )
+from pinwheel.trade.inventory.counting import count
 from pinwheel.trade.inventory.earmarks import (
     Earmark,
     account_of,
@@ -29,6 +30,7 @@ from pinwheel.trade.inventory.earmarks import (
 )
 from pinwheel.trade.inventory.model import (
     AvailabilityChanged,
+    Counted,
     Free,
     Node,
     NodeClosed,
@@ -55,6 +57,7 @@ from pinwheel.trade.inventory.queries import nodes, positions, stock_list
 
 __all__ = [
     "AvailabilityChanged",
+    "Counted",
     "Earmark",
     "Free",
     "Node",
@@ -75,6 +78,7 @@ __all__ = [
     "available",
     "came_back",
     "cost",
+    "count",
     "damaged",
     "earmarks",
     "earmarks_of_holds",

@@ -12,7 +12,7 @@ import msgspec
 from pinwheel.ground import ledger
 from pinwheel.ground.ledger import Account, Journal, Transfer
 from pinwheel.kernel.db import Tx
-from pinwheel.kernel.errors import NotFound, Refusal
+from pinwheel.kernel.errors import Invalid, NotFound, Refusal
 from pinwheel.trade.inventory.model import (
     AvailabilityChanged,
     Node,
@@ -34,7 +34,9 @@ KNOWN_ELSEWHERE = "see the list of stock nodes / 见库存节点列表"
 
 async def save_nodes(tx: Tx, nodes: Sequence[Node]) -> None:
     """Add nodes or change what they are called and cost. Opening and closing are verbs of their
-    own."""
+    own. A code stands once in the list."""
+    if len({n.code for n in nodes}) < len(nodes):
+        raise Invalid("nodes", "a code stands twice in this list", "列表中有重复的节点编码")
     await tx.run(
         """
         insert into inventory.node (code, name, kind, country, latitude, longitude, parcel_minor,
@@ -113,13 +115,13 @@ async def adjust(
                 document_id=document_id,
                 key=f"count:{c.place.variant_id}:{c.place.seller_id}:{c.place.node}",
                 reason=reason,
-                transfers=(_counted(c),),
+                transfers=(counted_transfer(c),),
             )
             for c in counts
         ],
     )
     tx.emit(AvailabilityChanged(variant_ids=sorted({c.place.variant_id for c in counts})))
-    return [_stock_words(a, c.place.node) for a, c in zip(answers, counts, strict=True)]
+    return [stock_words(a, c.place.node) for a, c in zip(answers, counts, strict=True)]
 
 
 async def move(
@@ -144,7 +146,7 @@ async def move(
             for c, target in zip(counts, targets, strict=True)
         ],
     )
-    return [_stock_words(a, c.place.node) for a, c in zip(answers, counts, strict=True)]
+    return [stock_words(a, c.place.node) for a, c in zip(answers, counts, strict=True)]
 
 
 async def set_limits(
@@ -237,14 +239,16 @@ def came_back(place: Place, quantity: int, *, sellable: bool) -> Transfer:
     return Transfer(account, sold(place.variant_id), quantity)
 
 
-def _counted(count: StockCount) -> Transfer:
+def counted_transfer(count: StockCount) -> Transfer:
+    """Found pieces come in; missing ones are written off."""
     here, gone = available(count.place), written_off(count.place.variant_id)
     if count.quantity > 0:
         return Transfer(here, gone, count.quantity)
     return Transfer(gone, here, -count.quantity)
 
 
-def _stock_words(answer: ledger.Posted | Refusal, node: str) -> ledger.Posted | Refusal:
+def stock_words(answer: ledger.Posted | Refusal, node: str) -> ledger.Posted | Refusal:
+    """``answer`` in the words of stock."""
     if isinstance(answer, ledger.Insufficient):
         return StockTaken(left=answer.facts["left"], node=node)
     return answer

@@ -65,6 +65,21 @@ class StockCount(msgspec.Struct, frozen=True):
     quantity: int
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """What was found at a place, and what the books had there. ``fresh`` is False when this
+    document counted the place before: the first count stands."""
+
+    place: Place
+    quantity: int
+    booked: int
+    fresh: bool = True
+
+    @property
+    def change(self) -> int:
+        """By how much the books were corrected."""
+        return self.quantity - self.booked
+
+
 def available(place: Place, backorder_limit: int = 0) -> Account:
     """What can be sold here. Its floor is nothing, or the back-order limit below nothing."""
     return Account(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -66,9 +66,14 @@ async def offers(tx: Tx, variant_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, li
 
 
 async def offers_of(
-    tx: Tx, seller_id: uuid.UUID, *, cursor: str | None = None, limit: int = 50
+    tx: Tx,
+    seller_id: uuid.UUID,
+    *,
+    variant_ids: Sequence[uuid.UUID] = (),
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[Offer]:
-    """Every offer of one seller, paused ones too."""
+    """Every offer of one seller, or those of some variants; paused ones too."""
     start = after(cursor, uuid.UUID)
     rows = await tx.rows(
         Offer,
@@ -76,13 +81,25 @@ async def offers_of(
         select offer_id as id, seller_id, variant_id, condition, active, max_per_order
           from marketplace.v_offer
          where seller_id = $1 and ($2::uuid is null or offer_id > $2)
+           and ($4::uuid[] is null or variant_id = any($4))
          order by offer_id limit $3
         """,
         seller_id,
         start[0] if start else None,
         limit + 1,
+        list(variant_ids) or None,
     )
     return page(rows, limit, lambda row: (row.id,))
+
+
+async def known_offers(tx: Tx, offer_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those that there are, paused ones too. 1 statement."""
+    return set(
+        await tx.values(
+            "select offer_id from marketplace.v_offer where offer_id = any($1::uuid[])",
+            list(set(offer_ids)),
+        )
+    )
 
 
 async def featured_offers(

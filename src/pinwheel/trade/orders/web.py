@@ -21,6 +21,7 @@ from pinwheel.trade.orders.draft import (
     Quote,
     Tender,
 )
+from pinwheel.trade.orders.goodwill import give_goodwill
 from pinwheel.trade.orders.model import (
     NoDelivery,
     NothingToShip,
@@ -31,6 +32,7 @@ from pinwheel.trade.orders.model import (
     StaleQuote,
 )
 from pinwheel.trade.orders.queries import OrderSight
+from pinwheel.trade.payments import RefundTooLarge, refundable_of
 
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
@@ -116,6 +118,23 @@ class ShipRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shipment_id: UUID | None = None
     carrier: Text = ""
     tracking: Text = ""
+
+
+class GoodwillRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``amount_minor`` in the order's currency. ``gift_id`` is the caller's own: it is given
+    once."""
+
+    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=10**15)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    gift_id: UUID
+
+
+class Given(msgspec.Struct, frozen=True):
+    """``fresh`` is False when this ``gift_id`` was given before. ``refundable_minor``: what of the
+    order's money can still be given back."""
+
+    fresh: bool
+    refundable_minor: int
 
 
 class Shipped(msgspec.Struct, frozen=True):
@@ -216,6 +235,20 @@ async def cancel_order(
         await actions.cancel(tx, order_id, reason=data.reason, person_id=own)
     sight = await queries.order(tx, order_id=order_id, person_id=own)
     return Answer(msgspec.structs.replace(sight, order=_unsealed(sight.order)))
+
+
+@post(
+    "/api/v1/orders/{order_id:uuid}/goodwill",
+    scope="money",
+    once=True,
+    tags=("Orders",),
+    refusals=(RefundTooLarge,),
+)
+async def refund_as_goodwill(tx: Tx, order_id: UUID, data: GoodwillRequest) -> Answer[Given]:
+    """Refund a part of an order without goods coming back. What comes back is refunded by its
+    return, what has not left by cancelling."""
+    fresh = await give_goodwill(tx, order_id, data.amount_minor, data.reason, gift_id=data.gift_id)
+    return Answer(Given(fresh, await refundable_of(tx, order_id)))
 
 
 @post(

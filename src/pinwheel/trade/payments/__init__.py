@@ -97,12 +97,14 @@ from pinwheel.trade.payments.instructing import (
 )
 from pinwheel.trade.payments.methods import (
     Method,
+    ShownMethod,
     forget_methods,
     method_of,
     methods_of,
     remove_method,
     save_method,
     set_default_method,
+    without_token,
 )
 from pinwheel.trade.payments.model import (
     CASH,
@@ -133,6 +135,7 @@ from pinwheel.trade.payments.model import (
     RefundCompleted,
     RefundFailed,
     RefundTooLarge,
+    Scan,
     SettlementRow,
     StoreCreditTooLow,
     WebhookRefused,
@@ -162,6 +165,7 @@ from pinwheel.trade.payments.queries import (
     payments_by_id,
     payments_of,
     refundable_of,
+    scan_of,
     settled_days,
     steps_to_send,
 )
@@ -255,8 +259,10 @@ __all__ = [
     "RefundCompleted",
     "RefundFailed",
     "RefundTooLarge",
+    "Scan",
     "Settled",
     "SettlementRow",
+    "ShownMethod",
     "SoldCard",
     "StoreCreditTooLow",
     "Till",
@@ -333,6 +339,7 @@ __all__ = [
     "retry_refund",
     "sandbox",
     "save_method",
+    "scan_of",
     "sell_gift_cards",
     "set_default_method",
     "set_gift_policy",
@@ -353,4 +360,5 @@ __all__ = [
     "usable_gift_cards",
     "use",
     "void",
+    "without_token",
 ]

@@ -30,6 +30,29 @@ class Method(msgspec.Struct, frozen=True):
         return f"Method({self.id}, {self.provider}, {self.brand} …{self.last4})"
 
 
+class ShownMethod(msgspec.Struct, frozen=True):
+    """A stored method without its token."""
+
+    id: uuid.UUID
+    provider: str
+    brand: str
+    last4: str
+    expires_on: dt.date | None
+    is_default: bool
+
+
+def without_token(method: Method) -> ShownMethod:
+    """``method`` as it may be seen."""
+    return ShownMethod(
+        method.id,
+        method.provider,
+        method.brand,
+        method.last4,
+        method.expires_on,
+        method.is_default,
+    )
+
+
 async def save_method(
     tx: Tx,
     person_id: uuid.UUID,

@@ -90,7 +90,8 @@ async def reconcile(
     rows = await _named(tx, provider, rows)
     fresh = await _keep(tx, provider, day, rows)
     changed = await _changed(tx, provider, rows) if len(fresh) < len(rows) else []
-    await _post(tx, provider, document, [r for r in rows if r.ref in fresh])
+    once = {r.ref: r for r in reversed(rows) if r.ref in fresh}  # a ref twice: the first counts
+    await _post(tx, provider, document, list(once.values()))
     compared = await _compare(tx, provider, day, rows)
     found = [d for totals in compared for d in _differences(provider, day, totals)]
     known = {totals.here.id for totals in compared}

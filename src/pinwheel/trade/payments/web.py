@@ -15,7 +15,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, File, See, delete, get, post
 from pinwheel.trade.payments import methods
-from pinwheel.trade.payments.methods import Method
+from pinwheel.trade.payments.methods import ShownMethod, without_token
 from pinwheel.trade.payments.model import CardNumberRefused, Delivery, WebhookRefused
 from pinwheel.trade.payments.port import providers_of
 from pinwheel.trade.payments.sandbox import Sandbox
@@ -63,32 +63,10 @@ class SavedMethod(msgspec.Struct, frozen=True):
     id: UUID
 
 
-class ShownMethod(msgspec.Struct, frozen=True):
-    """A stored method without its token."""
-
-    id: UUID
-    provider: str
-    brand: str
-    last4: str
-    expires_on: dt.date | None
-    is_default: bool
-
-
-def shown(method: Method) -> ShownMethod:
-    return ShownMethod(
-        method.id,
-        method.provider,
-        method.brand,
-        method.last4,
-        method.expires_on,
-        method.is_default,
-    )
-
-
 @get("/api/v1/me/payment-methods", tags=("payments",))
 async def my_methods(call: Call, tx: Tx) -> Answer[list[ShownMethod]]:
     found = await methods.methods_of(tx, call.caller.person())
-    return Answer([shown(m) for m in found])
+    return Answer([without_token(m) for m in found])
 
 
 @post(
@@ -132,7 +110,10 @@ async def forget_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
 
 
 class Decision(msgspec.Struct, frozen=True):
+    """``in_time``: false for a bank that says only now what it had let through before."""
+
     approve: bool
+    in_time: bool = True
 
 
 @get("/sandbox/payments/{payment_id:uuid}", anonymous=True)
@@ -145,8 +126,10 @@ async def challenge(call: Call, db: Database, payment_id: UUID) -> File:
 @post("/sandbox/payments/{payment_id:uuid}", csrf=False)
 async def decide(call: Call, db: Database, payment_id: UUID, data: Decision) -> See[None]:
     """The simulated buyer's answer; then back to the shop. The payment's id is the only secret
-    there is, and no money moves."""
-    page = await _sandbox(db).decide(payment_id, approve=data.approve)
+    there is, and no money moves. Who scanned a code stays on the phone's page."""
+    page = await _sandbox(db).decide(payment_id, approve=data.approve, in_time=data.in_time)
+    if page.scans:
+        return See(f"/sandbox/payments/{payment_id}")
     return See(_own_path(page.return_url) or f"/sandbox/payments/{payment_id}")
 
 
