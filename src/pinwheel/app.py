@@ -239,7 +239,7 @@ WEB: tuple[ModuleType, ...] = (
 
 CHAPTERS: Mapping[str, str] = {
     "Identity": "Accounts, sign-in, API keys and what a person may ask of their own data.",
-    "Catalogue": "Categories, attributes, products and their variants; changes and taking them back.",
+    "Catalogue": "Categories, attributes, products and variants; changes, and taking them back.",
     "Imports": "Catalogues from files.",
     "Pictures": "Pictures that people and the staff send.",
     "Offers and prices": "Who sells which variant at what price.",
