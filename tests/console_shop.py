@@ -19,7 +19,7 @@ from pinwheel.insight.audience import NewSegment
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import routes_of
 from pinwheel.platform import open as open_platform
-from pinwheel.trade import budgets, imports, orders, payments, pricing, promotions
+from pinwheel.trade import budgets, imports, orders, payments, pricing, promotions, returns
 
 CURRENCY, MARKET, DAY = "CNY", "CN", dt.timedelta(days=1)
 WELCOME = {
@@ -52,6 +52,7 @@ async def fill_desk(db: Database, folder: Path) -> None:
         endpoint = open_platform.NewEndpoint(url="https://example.com/hook", label="Warehouse")
         await open_platform.add_endpoint(tx, endpoint)
         await payments.open_till(tx, "Counter (demonstration)", CURRENCY, float_minor=20_000)
+        await _return_rules(tx)
     async with db.transaction(actor="test") as tx:
         await _letters(tx, segment_id, people)
     await _team(db, people[1])
@@ -216,6 +217,26 @@ async def _batch(tx: Tx) -> None:
     await promotions.make_codes(tx, promotion, 20, note="demonstration")
 
 
+async def _return_rules(tx: Tx) -> None:
+    category = await tx.value("select id from catalogue.category order by slug limit 1")
+    await returns.set_policy(
+        tx, returns.CategoryPolicy(market=MARKET, category_id=uuid.UUID(int=0))
+    )
+    await returns.set_policy(
+        tx, returns.CategoryPolicy(market=MARKET, category_id=category, freight_minor=800)
+    )
+    await returns.set_way_offer(tx, returns.WayOffer(market=MARKET, kind="pickup", extra_minor=600))
+    await returns.set_window(tx, returns.Window(market=MARKET, from_hour=9, until_hour=12, most=20))
+    point = returns.Point(
+        code="SH-01",
+        name={"en": "Riverside counter", "zh-CN": "滨河退货点"},
+        address="1 Demonstration Road",
+        country=MARKET,
+    )
+    await returns.save_point(tx, point)
+    await returns.set_trial_rule(tx, returns.TrialRule(market=MARKET, category_id=category))
+
+
 async def _team(db: Database, person_id: uuid.UUID) -> None:
     """Somebody opens a team and pays."""
     async with db.reading() as tx:
@@ -309,6 +330,11 @@ ASKED: Mapping[str, str] = {
     "/console/ledger/account": "?code=deposits:CNY",
     "/console/import/preview": "?source=shopify-csv&path=none.csv",
 }
+TABS: Mapping[str, tuple[str, ...]] = {
+    "/console/return-rules": ("ways", "hours", "points", "trials"),
+    "/console/settings": ("tax", "delivery", "staff", "privacy", "process"),
+}
+"""Pages whose other tabs hold other forms."""
 NOT_PAGES = {
     *("/console", "/console/search", "/console/waiting", "/console/prices/preview"),
     "/console/codes/{batch_id:uuid}",
@@ -333,6 +359,7 @@ async def addresses(db: Database) -> dict[str, str]:
                 missing.append(path)
             else:
                 found[path] = filled + ASKED.get(path, "")
+            found |= {f"{path} {tab}": f"{path}?tab={tab}" for tab in TABS.get(path, ())}
     assert not missing, missing
     return found
 

@@ -49,6 +49,29 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "a document counts again what was sold since",
+        "trade/inventory/counting.py",
+        "before.get(one.place) or Counted(",
+        "Counted(",
+        (
+            "tests/trade/orders/test_stock_web.py::test_a_document_counts_once_whatever_was_sold_since",
+        ),
+    ),
+    Bug(
+        "a place that stands twice in a delivery loses its second line unsaid",
+        "trade/orders/stock_desk.py",
+        "            seen.add(place)\n",
+        "",
+        ("tests/trade/orders/test_stock_web.py::test_one_bad_line_costs_itself_alone",),
+    ),
+    Bug(
+        "a key without the right reads the customers",
+        "trade/orders/customers_web.py",
+        '@get("/api/v1/customers", scope=READ, tags=TAGS)',
+        '@get("/api/v1/customers", tags=TAGS)',
+        ("tests/trade/test_program.py::test_every_route_asks_for_its_right",),
+    ),
+    Bug(
         "a group whose people are all erased cuts no ties any more",
         "insight/experiments/spilling.py",
         "        select cluster_id from experiments.tie where cell = $1 and experiment_id = $2\n",
@@ -541,13 +564,6 @@ BUGS = (
         ("tests/ground/trust/test_clusters.py",),
     ),
     Bug(
-        "a late payer keeps the newcomer price",
-        "growth/newcomers/actions.py",
-        "        if not late.is_held:\n",
-        "        if False:\n",
-        ("tests/growth/newcomers/test_newcomers.py",),
-    ),
-    Bug(
         "asking for letters is taken for a yes",
         "ground/messages/actions.py",
         "    return None if standing.subscribed_at is not None else NotSubscribed()\n",
@@ -729,6 +745,68 @@ BUGS = (
         "if stands.get((p.country, p.region, p.city)) != p.tier]",
         "if stands]",
         ("tests/insight/audience/test_tiers_desk.py",),
+    ),
+    Bug(
+        "what waits for exactly its limit wakes nobody",
+        "faces/console/watch_web.py",
+        "age >= limit.bad_seconds:",
+        "age > limit.bad_seconds:",
+        ("tests/faces/console/test_watch_desk.py",),
+    ),
+    Bug(
+        "holds that keep stock past their deadline are not seen",
+        "ground/ledger/queries.py",
+        "where state = 'open' and expires_at <= $2 and cell = $1",
+        "where state <> 'open' and expires_at <= $2 and cell = $1",
+        ("tests/faces/console/test_watch_desk.py",),
+    ),
+    Bug(
+        "the freight of a return may be below zero",
+        "faces/console/return_rules_web.py",
+        "if minor < 0:",
+        "if minor < -100_000:",
+        ("tests/faces/console/test_return_rules_desk.py",),
+    ),
+    Bug(
+        "a code that has run out can be paid as before",
+        "trade/payments/sandbox/provider.py",
+        '            _end(charge, "declined" if manner.scans else manner.state, memory.now)\n',
+        "            _end(charge, manner.state, memory.now)\n",
+        ("tests/trade/payments/test_scan.py::test_a_code_that_nobody_used_runs_out_and_stays_so",),
+    ),
+    Bug(
+        "whoever has the address of a code sees whose payment it is",
+        "trade/payments/queries.py",
+        "         where p.cell = $1 and p.id = $2 and p.person_id = $3\n",
+        "         where p.cell = $1 and p.id = $2 and ($3::uuid is not null)\n",
+        (
+            "tests/trade/payments/test_scan.py"
+            "::test_the_code_is_its_buyers_and_good_for_five_minutes",
+        ),
+    ),
+    Bug(
+        "each gift card of an order has a letter of its own",
+        "growth/journeys/jobs.py",
+        '                key="gift_cards",\n',
+        '                key=f"gift_cards:{event.card_ids[0]}",\n',
+        (
+            "tests/growth/journeys/test_order_letters.py"
+            "::test_gift_cards_are_told_of_once_and_without_their_codes",
+        ),
+    ),
+    Bug(
+        "a friend takes a second seat in the same team of the demonstration",
+        "seeding/season.py",
+        "            taken.add(friend)\n",
+        "",
+        ("tests/seeding/test_season.py",),
+    ),
+    Bug(
+        "the demonstration sends a team's orders before the team has formed",
+        "seeding/history.py",
+        'waits = TEAM_HOURS if wish is not None and wish.kind in ("lead", "join") else 0',
+        "waits = 0",
+        ("tests/seeding/test_season.py",),
     ),
 )
 

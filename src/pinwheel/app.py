@@ -16,33 +16,6 @@ from pinwheel.discovery import search
 from pinwheel.discovery.search import jobs as search_jobs
 from pinwheel.faces import console, storefront
 from pinwheel.faces.console import imports_api_web
-from pinwheel.faces.storefront import (
-    account_web,
-    bargain_web,
-    basket_web,
-    bigday_balance_web,
-    bigday_web,
-    card_web,
-    checkout_web,
-    deals_web,
-    exchange_web,
-    found_web,
-    goods_web,
-    help_web,
-    invite_web,
-    letters_web,
-    newcomer_web,
-    one_tap_web,
-    product_web,
-    returning_web,
-    share_web,
-    team_checkout_web,
-    team_web,
-    tender_web,
-    try_web,
-    wallet_web,
-)
-from pinwheel.faces.storefront import orders_web as own_orders_web
 from pinwheel.ground import identity, media, messages, trust
 from pinwheel.ground.identity import jobs as identity_jobs
 from pinwheel.ground.identity import web as identity_web
@@ -208,38 +181,14 @@ WEB: tuple[ModuleType, ...] = (
     newcomers_web,
     bigdays_web,
     open_web,
-    goods_web,
-    product_web,
-    basket_web,
-    deals_web,
-    bigday_web,
-    bigday_balance_web,
-    wallet_web,
-    tender_web,
-    checkout_web,
-    own_orders_web,
-    returning_web,
-    exchange_web,
-    try_web,
-    account_web,
-    one_tap_web,
-    help_web,
-    letters_web,
-    newcomer_web,
-    found_web,
-    team_web,
-    team_checkout_web,
-    bargain_web,
-    invite_web,
-    share_web,
-    card_web,
+    *storefront.WEB,
     *console.WEB,
 )
 """The ``web`` module of every module that has one, then the faces'."""
 
 CHAPTERS: Mapping[str, str] = {
     "Identity": "Accounts, sign-in, API keys and what a person may ask of their own data.",
-    "Catalogue": "Categories, attributes, products and variants; changes, and taking them back.",
+    "Catalogue": "Categories, attributes, products and their variants; changes and their undoing.",
     "Imports": "Catalogues from files.",
     "Pictures": "Pictures that people and the staff send.",
     "Offers and prices": "Who sells which variant at what price.",

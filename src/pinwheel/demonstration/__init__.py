@@ -28,6 +28,7 @@ from pinwheel.demonstration.model import (
     DemoShop,
     DemoVariant,
     Language,
+    Outcome,
     Words,
 )
 from pinwheel.demonstration.objects import object_svg
@@ -49,6 +50,7 @@ __all__ = [
     "DemoShop",
     "DemoVariant",
     "Language",
+    "Outcome",
     "Words",
     "address_of",
     "cover_svg",

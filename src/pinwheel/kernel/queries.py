@@ -37,6 +37,23 @@ class JobCounts(msgspec.Struct, frozen=True):
     parked: int
 
 
+class Behind(msgspec.Struct, frozen=True):
+    """Work of one sort that is not done: how much, and since when the oldest of it waits."""
+
+    kind: str
+    count: int
+    since: dt.datetime | None
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """Jobs of one name that gave up, and what the last of them said."""
+
+    name: str
+    count: int
+    since: dt.datetime
+    error: str | None
+
+
 class TickLine(msgspec.Struct, frozen=True):
     """One reaction of the clock: when it ran and runs, and what went wrong last."""
 
@@ -136,4 +153,46 @@ async def ticks(tx: Tx) -> list[TickLine]:
     return await tx.rows(
         TickLine,
         "select name, next_at, last_run_at, last_error from kernel.tick order by name",
+    )
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Jobs that are due or gave up, reactions of the clock that are late or fail, and transactions
+    that stay open: while one does, no fact after it is handed on. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'jobs_due' as kind, count(*) as count, min(run_at) as since from kernel.job
+         where cell = $1 and parked_at is null and run_at <= $2
+           and (leased_until is null or leased_until <= $2)
+        union all
+        select 'jobs_parked', count(*), min(parked_at) from kernel.job
+         where cell = $1 and parked_at is not null
+        union all
+        select 'clock_late', count(*), min(next_at) from kernel.tick where next_at <= $2
+        union all
+        select 'clock_failing', count(*), min(last_run_at) from kernel.tick
+         where last_error is not null
+        union all
+        select 'transactions', count(*), $2::timestamptz - (clock_timestamp() - min(xact_start))
+          from pg_stat_activity
+         where datname = current_database() and backend_type = 'client backend'
+           and pid <> pg_backend_pid() and xact_start is not null
+        """,
+        tx.cell,
+        tx.now,
+    )
+
+
+async def parked(tx: Tx) -> list[Parked]:
+    """The jobs that gave up, by name: the most first."""
+    return await tx.rows(
+        Parked,
+        """
+        select name, count(*) as count, min(parked_at) as since,
+               (array_agg(error order by parked_at desc))[1] as error
+          from kernel.job where cell = $1 and parked_at is not null
+         group by name order by count(*) desc, name limit 50
+        """,
+        tx.cell,
     )

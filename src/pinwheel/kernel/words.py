@@ -121,5 +121,18 @@ def brief(value: dt.datetime, now: dt.datetime, language: str, zone: str = "UTC"
 
 
 def datetime(value: dt.datetime, language: str, zone: str = "UTC", style: str = "short") -> str:
+    """``short`` names the month where 11/12 could be read either way."""
     local = value.astimezone(ZoneInfo(zone))
+    if style == "short" and language == "en":
+        day = dates.format_date(local, "medium", locale=LOCALES[language])
+        return f"{day}, {local:%H:%M}"
     return str(dates.format_datetime(local, style, locale=LOCALES[language]))
+
+
+def days(first: dt.datetime, last: dt.datetime, language: str, zone: str = "UTC") -> str:
+    """A span of days without the year, one weekday when it is one day."""
+    tz, locale = ZoneInfo(zone), LOCALES[language]
+    begin, end = first.astimezone(tz).date(), last.astimezone(tz).date()
+    if begin == end:
+        return str(dates.format_skeleton("MMMEd", begin, locale=locale))
+    return str(dates.format_interval(begin, end, "MMMd", locale=locale))

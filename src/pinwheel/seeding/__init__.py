@@ -3,7 +3,8 @@ everybody.
 
 `seed(db, say)` does it once: goods with drawn pictures, prices that really changed, stock in two
 places, people with printed logins, and a month of orders that were placed, paid, sent, delivered,
-cancelled by the real verbs at their own time; then whatever brings buyers in. Each step
+cancelled by the real verbs at their own time; and around it a season of campaigns that brought
+buyers in. Each step
 commits with a marker, so a killed run goes on where it ended, and a shop that holds anything of its
 own is left alone.
 """
@@ -15,10 +16,11 @@ from pinwheel.discovery import search
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.settings import Settings
 from pinwheel.seeding.goods import fill_goods, settled_products
-from pinwheel.seeding.growth import fill_growth
+from pinwheel.seeding.growth import lives_of
 from pinwheel.seeding.history import play_history
+from pinwheel.seeding.loops import open_today
 from pinwheel.seeding.marker import Marker, begun
-from pinwheel.seeding.people import LOGINS, fill_people
+from pinwheel.seeding.people import LOGINS, fill_people, stand_in
 
 __all__ = ["LOGINS", "ORDERS_A_DAY", "Say", "seed"]
 
@@ -74,8 +76,15 @@ async def _fill(
         buyers=BUYERS,
     )
     await fill_people(db, marker, plans, say)
-    await play_history(db, marker, products, plans, content.reviews, say)
-    await fill_growth(db, marker, products, plans, say)
+    lives = lives_of(
+        settled_products(products), plans, marker.began_at,
+        days=days, orders_a_day=orders_a_day, seed=SEED,
+    )  # fmt: skip
+    every = [*plans, *(plan for life in lives for plan in life.season.plans)]
+    living = await play_history(
+        db, marker, products, every, content.reviews, lives, stand_in(plans), say
+    )
+    await open_today(db, marker, living if lives else None, say)
     await _index(db, say)
     await marker.finish(db)
     say("The demonstration shop is ready. / 演示商店已就绪。")

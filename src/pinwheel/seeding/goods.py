@@ -28,7 +28,7 @@ from pinwheel.trade import catalogue, inventory, marketplace, pricing
 T = TypeVar("T")
 AT_ONCE = 250
 NEWEST_IN = 14  # every so manieth product is a new arrival of the last weeks
-OPENED_DAYS = 75  # before the seeding: long enough for an honest price before a reduction
+OPENED_DAYS = 110  # before the seeding: before the season, and an honest price before a reduction
 REDUCED_DAYS = 18
 PLACES = {"east": (31.23, 121.47), "south": (23.13, 113.26)}
 BOOKS = "books"

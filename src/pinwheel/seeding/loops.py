@@ -1,55 +1,104 @@
-"""What the pages of growth show in the demonstration shop: a big day in its pre-heat with deposits,
-a bargain that friends help, invitations, a price rule, a subsidy, an experiment, segments, a
-journey and a letter with a control group. All through the verbs an operator and buyers use."""
+"""What begins in the demonstration shop as it opens: a big day in its pre-heat with deposits, a
+price rule, and what may be tried at home. All through the verbs an operator and buyers use."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from pinwheel.ground import messages
-from pinwheel.growth import bigdays, journeys, social, subsidy
-from pinwheel.insight import audience, experiments
+from pinwheel.demonstration import DemoProduct
+from pinwheel.growth import bigdays
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.seeding.marker import ACTOR
-from pinwheel.trade import pricing
+from pinwheel.seeding.campaigns import put_subsidised
+from pinwheel.seeding.goods import offers_of
+from pinwheel.seeding.living import Living
+from pinwheel.seeding.marker import ACTOR, Marker
+from pinwheel.seeding.shelf import sku_of
+from pinwheel.trade import catalogue, inventory, pricing, returns
 
-MARKET, CURRENCY = "CN", "CNY"
 DAY = dt.timedelta(days=1)
 DEPOSIT_MINOR = 1000
-DEPOSITS, HELPS_DONE, INVITERS = 4, 4, 5
-TEMPLATE = "demonstration-news"
+DEPOSITS, DONE, LEAST_FREE = 4, 2, 4
+TRIED = ("carry", "light-sound")
+TRIED_MOST_MINOR = {"CN": 60_000, "GB": 8_000}
 
 
 class Thing(msgspec.Struct, frozen=True):
-    """An offer of the demonstration with its price in China and what is free of it."""
+    """An offer of the demonstration with its price at home and what is free of it."""
 
     offer_id: uuid.UUID
     price_minor: int
     free: int
 
 
-async def open_loops(
-    tx: Tx, things: Sequence[Thing], budget: dict[str, uuid.UUID], people: Sequence[uuid.UUID]
-) -> uuid.UUID:
-    """Open all of them; the deal that takes deposits. ``people`` are simulated buyers, the one that
-    visitors sign in as first. Nine things."""
-    deal_id = await _big_day(tx, things[0:4], budget["deals"])
-    await _bargain(tx, things[4], budget["bargains"], people)
-    await _invites(tx, budget["invites"], people)
-    await _prices(tx, things[5:7])
-    await _subsidy(tx, things[7:9], budget["subsidy"])
-    await _journeys(tx, people)
-    await _experiment(tx, people)
-    return deal_id
+async def open_today(
+    db: Database, marker: Marker, living: Living | None, say: Callable[[str], None]
+) -> None:
+    """Once, in one transaction; then deposits, each its own."""
+    if marker.at("growth") >= DONE:
+        return
+    if not marker.at("growth"):
+        async with db.transaction(actor=ACTOR) as tx:
+            await _let_try(tx)
+            if living is not None:
+                marker.deal_id = await _open(tx, living)
+            await marker.reach(tx, "growth", 1)
+    if marker.deal_id is not None and living is not None:
+        await _pay_deposits(db, marker.deal_id, living)
+    async with db.transaction(actor=ACTOR) as tx:
+        await marker.reach(tx, "growth", DONE)
+    say("  teams, deals, newcomer prices, coupons / 拼团、限时优惠、新人专享、优惠券")
+    say("  a big day, bargains, invitations, journeys / 大促、砍价、邀请、营销旅程")
 
 
-async def pay_deposits(db: Database, deal_id: uuid.UUID, people: Sequence[uuid.UUID]) -> None:
+async def _let_try(tx: Tx) -> None:
+    """Lamps, radios and bags may be tried at home before they are paid for."""
+    mine = [c.id for c in await catalogue.categories(tx) if c.slug in TRIED]
+    for market, most in TRIED_MOST_MINOR.items():
+        for category_id in mine:
+            rule = returns.TrialRule(market=market, category_id=category_id, most_minor=most)
+            await returns.set_trial_rule(tx, rule)
+
+
+async def _open(tx: Tx, living: Living) -> uuid.UUID | None:
+    """The deal of the big day that takes deposits; what subsidised goods cost elsewhere now."""
+    home = living.home
+    if home.opened is None:
+        return None
+    await _prices(
+        tx, await _things(tx, home.shelf.prices, home.shelf.currency), home.shelf.currency
+    )
+    if home.opened.programme_id is not None:
+        await put_subsidised(tx, home.opened.programme_id, home.shelf, living.offers)
+    things = await _things(tx, home.shelf.big_day, home.shelf.currency)
+    if not things:
+        return None
+    return await _big_day(tx, things, home.name, home.opened.budgets["deals"])
+
+
+async def _things(tx: Tx, products: Sequence[DemoProduct], currency: str) -> list[Thing]:
+    """Those with a price and enough stock to put some aside."""
+    skus = [sku_of(product) for product in products]
+    found = await catalogue.skus(tx, skus)
+    offers = await offers_of(tx, skus)
+    prices = await pricing.prices(tx, list(offers.values()), currency)
+    free: dict[uuid.UUID, int] = {}
+    for position in await inventory.positions(tx, [s.variant_id for s in found.values()]):
+        free[position.variant_id] = free.get(position.variant_id, 0) + max(0, position.atp)
+    return [
+        Thing(offers[sku], prices[offers[sku]].price_minor, left)
+        for sku in skus
+        if offers.get(sku) in prices and (left := free.get(found[sku].variant_id, 0)) >= LEAST_FREE
+    ]
+
+
+async def _pay_deposits(db: Database, deal_id: uuid.UUID, living: Living) -> None:
     """A few pieces are kept by deposits. Who has paid one is left as they are."""
-    for person_id in people[:DEPOSITS]:
+    first = [living.people[number] for number in sorted(living.people)][:DEPOSITS]
+    for person_id in first:
         new = bigdays.NewDeposit(
             promotion_id=deal_id, person_id=person_id, provider="sandbox", method="tok_ok"
         )
@@ -59,14 +108,14 @@ async def pay_deposits(db: Database, deal_id: uuid.UUID, people: Sequence[uuid.U
             continue
 
 
-async def _big_day(tx: Tx, things: Sequence[Thing], budget_id: uuid.UUID) -> uuid.UUID:
+async def _big_day(tx: Tx, things: Sequence[Thing], market: str, budget_id: uuid.UUID) -> uuid.UUID:
     starts_at = tx.now.replace(minute=0, second=0, microsecond=0) + 3 * DAY
     event_id = await bigdays.save_event(
         tx,
         bigdays.NewEvent(
             name_en="Reading festival (demonstration)",
             name_zh="读书节（演示）",
-            market=MARKET,
+            market=market,
             preheat_at=tx.now,
             starts_at=starts_at,
             ends_at=starts_at + DAY,
@@ -101,55 +150,13 @@ async def _big_day(tx: Tx, things: Sequence[Thing], budget_id: uuid.UUID) -> uui
     return deals[0]
 
 
-async def _bargain(tx: Tx, thing: Thing, budget_id: uuid.UUID, people: Sequence[uuid.UUID]) -> None:
-    campaign_id = await social.save_bargain_campaign(
-        tx,
-        social.BargainTerms(
-            name={"en": "Cut it together (demonstration)", "zh-CN": "一起砍一刀（演示）"},
-            market=MARKET,
-            currency=CURRENCY,
-            offer_id=thing.offer_id,
-            list_minor=thing.price_minor,
-            floor_minor=thing.price_minor // 10,
-            helps=8,
-            window_seconds=3 * 86_400,
-            budget_id=budget_id,
-            pieces_total=min(20, thing.free // 2),
-            stock="reserved",
-        ),
-    )
-    await social.start_bargain_campaign(tx, campaign_id)
-    begun = await social.start_bargain(tx, campaign_id, people[0])
-    wishes = [
-        social.Help(bargain_id=begun.id, person_id=helper) for helper in people[1 : HELPS_DONE + 1]
-    ]
-    await social.help_bargains(tx, wishes)
-
-
-async def _invites(tx: Tx, budget_id: uuid.UUID, people: Sequence[uuid.UUID]) -> None:
-    campaign_id = await social.save_invite_campaign(
-        tx,
-        social.InviteTerms(
-            name={"en": "Bring a reader (demonstration)", "zh-CN": "邀请书友（演示）"},
-            currency=CURRENCY,
-            budget_id=budget_id,
-            inviter_minor=1000,
-            invitee_minor=1000,
-            least_order_minor=5000,
-            return_days=7,
-        ),
-    )
-    await social.set_invite_campaign(tx, campaign_id, running=True)
-    for person_id in people[:INVITERS]:
-        await social.join_campaign(tx, campaign_id, person_id)
-        await social.link_of(tx, person_id, "invite", campaign_id=campaign_id)
-
-
-async def _prices(tx: Tx, things: Sequence[Thing]) -> None:
+async def _prices(tx: Tx, things: Sequence[Thing], currency: str) -> None:
+    if not things:
+        return
     rule = await pricing.save_rule(
         tx,
         pricing.Terms(
-            currency=CURRENCY,
+            currency=currency,
             kind="percent_off",
             value=500,
             offers=[thing.offer_id for thing in things],
@@ -159,89 +166,3 @@ async def _prices(tx: Tx, things: Sequence[Thing]) -> None:
         reason="demonstration",
     )
     await pricing.publish_rule(tx, rule.id, "demonstration")
-
-
-async def _subsidy(tx: Tx, things: Sequence[Thing], budget_id: uuid.UUID) -> None:
-    programme_id = await subsidy.save_programme(
-        tx,
-        subsidy.NewProgramme(
-            name={"en": "Subsidised (demonstration)", "zh-CN": "百亿补贴（演示）"},
-            currency=CURRENCY,
-            platform_budget_id=budget_id,
-            starts_at=tx.now,
-            ends_at=tx.now + 60 * DAY,
-        ),
-    )
-    await subsidy.put_goods(
-        tx,
-        programme_id,
-        [
-            subsidy.NewGoods(
-                offer_id=thing.offer_id,
-                target_minor=max(1, thing.price_minor * 8 // 10),
-                references=[
-                    subsidy.Reference(
-                        source="Simulated market · 模拟市场", price_minor=thing.price_minor
-                    )
-                ],
-            )
-            for thing in things
-        ],
-    )
-    await subsidy.start(tx, programme_id)
-
-
-async def _journeys(tx: Tx, people: Sequence[uuid.UUID]) -> None:
-    """Two segments, a journey with people on their way, a letter of which some get none."""
-    for name, zh, least in (("Bought (demonstration)", "已购（演示）", 1),
-                            ("Bought often (demonstration)", "多次购买（演示）", 3)):  # fmt: skip
-        await audience.save_segment(
-            tx,
-            audience.NewSegment(
-                name={"en": name, "zh-CN": zh},
-                rule={"if": "number", "fact": "orders", "op": ">=", "value": least},
-            ),
-        )
-    await messages.save_template(
-        tx,
-        TEMPLATE,
-        "News (demonstration)",
-        {"en": "New on the shelves", "zh-CN": "新书上架"},
-        {
-            "en": "Hello {{ name | you }}.\n\n[See what is new](/)",
-            "zh-CN": "您好。\n\n[看看新书](/)",
-        },
-    )
-    journey = await journeys.save_journey(
-        tx,
-        "After the first parcel (demonstration)",
-        journeys.Plan(
-            trigger=journeys.Trigger(event="orders.order_delivered"),
-            goal="orders.order_placed",
-            steps=[
-                journeys.Wait(seconds=86_400),
-                journeys.Act(action="message", settings={"template": TEMPLATE}),
-                journeys.Stop(),
-            ],
-        ),
-    )
-    await journeys.set_state(tx, journey.id, "live")
-    entries = [journeys.Entry(person_id=p, key="demonstration") for p in people[:20]]
-    await journeys.enrol(tx, journey.id, entries)
-    campaign = await journeys.save_campaign(
-        tx,
-        journeys.NewCampaign(
-            name="New on the shelves (demonstration)",
-            template=TEMPLATE,
-            people=list(people),
-            holdout_basis_points=2_000,
-        ),
-    )
-    await journeys.schedule(tx, campaign.id)
-
-
-async def _experiment(tx: Tx, people: Sequence[uuid.UUID]) -> None:
-    """The one with words to share begins, and simulated buyers have seen theirs."""
-    await experiments.start(tx, "share-words", "demonstration")
-    found = await experiments.assigned(tx, "share-words", list(people))
-    await experiments.expose(tx, list(found.values()))

@@ -15,6 +15,20 @@ NAME = "demonstration.seeding"
 ACTOR = "demonstration"
 
 
+class Opened(msgspec.Struct, kw_only=True):
+    """The campaigns that run in a market. ``newcomers``: the newcomer offer of each SKU."""
+
+    market: str
+    currency: str
+    budgets: dict[str, uuid.UUID]
+    team_id: uuid.UUID
+    newcomers: dict[str, uuid.UUID]
+    bargain_id: uuid.UUID | None = None
+    invite_id: uuid.UUID | None = None
+    promoter_id: uuid.UUID | None = None
+    programme_id: uuid.UUID | None = None
+
+
 class Marker(msgspec.Struct):
     """``began_at`` fixes what "now" means for the whole shop; ``steps`` is how much of each step is
     done."""
@@ -22,6 +36,7 @@ class Marker(msgspec.Struct):
     began_at: dt.datetime
     steps: dict[str, int] = {}
     is_done: bool = False
+    opened: dict[str, Opened] = {}  # campaigns by market
     deal_id: uuid.UUID | None = None  # of the big day, while its deposits are being paid
 
     def at(self, step: str) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from pinwheel.demonstration import DemoOrderPlan
-from pinwheel.ground import identity
+from pinwheel.ground import identity, messages
 from pinwheel.kernel.caller import Kind
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
@@ -16,6 +17,8 @@ from pinwheel.seeding.marker import ACTOR, Marker
 from pinwheel.trade import payments
 
 AT_ONCE = 100
+CONFIRM_SECONDS = 3600
+WORDING = "News and offers by e-mail (demonstration)"
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -42,31 +45,41 @@ LOGINS = (
 
 
 class Home(msgspec.Struct, frozen=True):
-    """Where simulated buyers live: a market, its language and an address that nobody has."""
+    """Where simulated buyers live: a market, its language and a street that nobody lives in."""
 
     market: str
     language: str
     country: str
     city: str
     postal_code: str
-    line1: str
+    street: str
     region: str = ""
 
 
 HOMES = (
-    Home("CN", "zh-CN", "CN", "上海市", "200000", "演示路 1 号", "上海市"),
-    Home("CN", "zh-CN", "CN", "杭州市", "310000", "演示路 8 号", "浙江省"),
-    Home("CN", "zh-CN", "CN", "广州市", "510000", "演示大道 18 号", "广东省"),
-    Home("CN", "zh-CN", "CN", "成都市", "610000", "演示巷 6 号", "四川省"),
-    Home("GB", "en", "GB", "Demonstration Town", "ZZ1 1ZZ", "1 Example Street"),
-    Home("US", "en", "US", "Demonstration City", "00000", "1 Example Avenue", "WA"),
-    Home("EU-DE", "en", "DE", "Musterstadt", "00000", "Musterweg 1"),
+    Home("CN", "zh-CN", "CN", "上海市", "200000", "演示路 {} 号", "上海市"),
+    Home("CN", "zh-CN", "CN", "杭州市", "310000", "演示西路 {} 号", "浙江省"),
+    Home("CN", "zh-CN", "CN", "广州市", "510000", "演示大道 {} 号", "广东省"),
+    Home("CN", "zh-CN", "CN", "成都市", "610000", "演示巷 {} 号", "四川省"),
+    Home("GB", "en", "GB", "Demonstration Town", "ZZ1 1ZZ", "{} Example Street"),
+    Home("US", "en", "US", "Demonstration City", "00000", "{} Example Avenue", "WA"),
+    Home("EU-DE", "en", "DE", "Musterstadt", "00000", "Musterweg {}"),
 )
 
 
 def home_of(buyer_number: int) -> Home:
     """Four in seven live in China."""
     return HOMES[buyer_number % len(HOMES)]
+
+
+def line1_of(buyer_number: int) -> str:
+    """Everybody lives in a house of their own."""
+    return home_of(buyer_number).street.format(buyer_number)
+
+
+def subscribes(buyer_number: int) -> bool:
+    """Three in five want letters."""
+    return buyer_number % 5 < 3
 
 
 def email_of(buyer_number: int) -> str:
@@ -103,14 +116,26 @@ async def fill_people(
     for at in range(marker.at("buyers"), len(numbers), AT_ONCE):
         async with db.transaction(actor=ACTOR, now=long_ago) as tx:
             for number in numbers[at : at + AT_ONCE]:
-                await identity.register(
-                    tx,
-                    email_of(number),
-                    name=name_of(number),
-                    language=home_of(number).language,
-                )
+                await welcome(tx, number)
             await marker.reach(tx, "buyers", at + AT_ONCE)
     say(f"  {len(numbers)} simulated buyers / 个模拟买家")
+
+
+async def welcome(tx: Tx, number: int) -> uuid.UUID:
+    """A simulated buyer's account; most of them want letters. Safe to repeat."""
+    email, language = email_of(number), home_of(number).language
+    found = await identity.person_with_email(tx, email)
+    if found is not None:
+        return found.id
+    person = await identity.register(tx, email, name=name_of(number), language=language)
+    if subscribes(number):
+        await messages.subscribe(
+            tx, email, language=language, wording=WORDING, source=ACTOR, person_id=person.id
+        )
+        until = tx.later_than(CONFIRM_SECONDS)
+        token = messages.confirm_token(tx.db.vault, messages.hash_of(tx.db, email), until)
+        await messages.confirm(tx, token, wording=WORDING, source=ACTOR)
+    return person.id
 
 
 async def _welcome(tx: Tx, who: Login, password_hash: str) -> None:
@@ -130,7 +155,7 @@ async def _welcome(tx: Tx, who: Login, password_hash: str) -> None:
             country=home.country,
             region=home.region,
             city=home.city,
-            line1=home.line1,
+            line1=home.street.format(1),
             postal_code=home.postal_code,
         ),
     )

@@ -6,6 +6,7 @@ import re
 from uuid import UUID
 
 from faces.storefront.test_buying import put_something
+from pinwheel.growth import social
 from pinwheel.trade import pricing
 from storefront_world import Storefront, graph_of, text_of
 
@@ -72,3 +73,64 @@ async def test_a_price_for_some_is_not_shown_to_others(shop: Storefront) -> None
     finally:
         await stop(shop, rule)
         await stop(shop, many)
+
+
+async def test_a_list_sorted_by_price_stands_in_the_order_of_what_is_shown(
+    shop: Storefront,
+) -> None:
+    """The dearest piece of a page costs next to nothing for now: it comes first, then last."""
+    browser = shop.browser()
+
+    async def prices(sort: str) -> list[float]:
+        page = (await browser.get(f"/search?q=&sort={sort}")).text
+        feet = re.findall(r'<div class="card-foot">.*?<b>£([\d.]+)</b>', page, re.S)
+        return [float(f) for f in feet]
+
+    before = await prices("price_asc")
+    assert len(before) > 5
+    async with shop.db.reading() as tx:
+        dear = await tx.value(
+            "select o.offer_id from marketplace.v_offer o"
+            " join pricing.v_price p on p.offer_id = o.offer_id and p.currency = 'GBP'"
+            " where o.active and p.price_minor = $1 limit 1",
+            round(before[-1] * 100),
+        )
+    rule = await publish(shop, kind="fixed", value=1, offers=[dear])
+    try:
+        up, down = await prices("price_asc"), await prices("price_desc")
+        assert up == sorted(up) and down == sorted(down, reverse=True)
+        assert 0.01 in up + down
+    finally:
+        await stop(shop, rule)
+
+
+async def test_deals_and_teams_compare_with_what_this_visitor_would_pay(shop: Storefront) -> None:
+    browser = shop.browser()
+    offer = UUID(await put_something(shop, browser))
+    async with shop.db.transaction(actor="test") as tx:
+        plain = (await pricing.prices(tx, [offer], "GBP"))[offer].price_minor
+        slug = await tx.value(
+            "select v.slug from marketplace.v_offer o"
+            " join catalogue.v_variant v on v.variant_id = o.variant_id where o.offer_id = $1",
+            offer,
+        )
+        seat = social.TeamOffer(offer_id=offer, price_minor=plain // 5)
+        await social.open_team_campaign(
+            tx,
+            social.TeamTerms(
+                name={"en": "Two", "zh-CN": "双人团"},
+                market="GB",
+                currency="GBP",
+                seats=2,
+                offers=[seat],
+            ),
+        )
+    shop.db.clock.travel(seconds=11)  # type: ignore[attr-defined]
+    rule = await publish(shop, kind="percent_off", value=5000, offers=[offer])
+    try:
+        half = f"Alone: £{(plain - plain // 2) / 100:.2f}"
+        listed = text_of((await browser.get(f"/p/{slug}/teams")).text)
+        assert f"Alone: £{plain / 100:.2f}" not in listed
+        assert half in listed or f"Alone: £{plain // 2 / 100:.2f}" in listed
+    finally:
+        await stop(shop, rule)

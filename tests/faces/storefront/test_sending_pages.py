@@ -46,6 +46,7 @@ async def tried(store: Storefront, browser: Browser) -> tuple[UUID, str]:
         page = (await browser.get(f"/p/{slug}")).text
         if "Add to cart" in page:
             path = f"/try/{field_of(page, 'offer_id')}"
+            assert f'href="/en{path}"' in page and "7 days at home" in text_of(page)
             shown = await browser.get(path)
             assert shown.status_code == 200 and "only reserved" in text_of(shown.text)
             form = FORM | {

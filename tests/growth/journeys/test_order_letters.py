@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from growth.journeys.travellers import Road
@@ -9,7 +11,7 @@ from pinwheel.ground import identity, messages
 from pinwheel.growth.journeys.jobs import write_order_letters
 from pinwheel.growth.journeys.order_letters import LETTERS
 from pinwheel.kernel.db import Database
-from pinwheel.trade import orders
+from pinwheel.trade import orders, payments
 from pinwheel.trade.orders import OrderPlaced
 from shop import Shop, open_shop
 
@@ -70,6 +72,25 @@ async def test_cancelled_says_what_comes_back_and_repeats_say_nothing(road: Road
         await tx.connection.execute("delete from messages.message")
         await write_order_letters(tx, [placed])
     assert await letters_of(road.db) == []
+
+
+async def test_gift_cards_are_told_of_once_and_without_their_codes(road: Road) -> None:
+    shop = await open_shop(road.db)
+    async with road.db.transaction() as tx:
+        await payments.mark_gift_product(tx, shop.variants[0])
+    about = await buyer(road, shop, "zh-CN")
+    bought = await shop.buying.buy(shop.draft((0, 2), **about))
+    await road.worker.drain()
+    async with road.db.reading() as tx:
+        cards = await payments.bought_gift_cards(tx, about["person_id"])  # type: ignore[arg-type]
+    assert len(cards) == 2
+    letters = await letters_of(road.db)
+    found = {letter.line.template: letter for letter in letters}
+    assert len(letters) == 2 and set(found) == {"placed", "gift_cards"}  # and of no parcel
+    assert bought.number in (found["gift_cards"].line.subject or "")
+    text = found["gift_cards"].text or ""
+    assert "/account/gift-cards" in text and "礼品卡" in text
+    assert not re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}", text)
 
 
 async def placed_event(road: Road) -> dict[str, object]:

@@ -77,6 +77,30 @@ async def test_purchases_that_race_end_as_one_entry(town: Town) -> None:
     assert {row[2] for row in rows["person"]} == {"3"}
 
 
+async def test_no_purchase_waits_behind_what_a_large_segment_tells(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody who enters is a fact of its own: one look at the log passes over all of them."""
+    twice = await town.segment(TWICE)
+    anna = await town.person()
+    await town.buy(anna)
+    await town.settle()
+    monkeypatch.setattr(walking, "FACTS_AT_ONCE", 3)
+    many = [uuid.uuid4() for _ in range(60)]
+    async with town.db.transaction() as tx:
+        tx.emit(
+            *(
+                audience.SegmentEntered(
+                    person_id=one, segment_id=one, membership_id=one, is_held=False, cause="rule"
+                )
+                for one in many
+            )
+        )
+    await town.buy(anna)
+    await town.follow()
+    assert await town.inside(twice) == {anna}
+
+
 async def test_the_same_facts_twice_change_nothing(town: Town) -> None:
     await town.segment({"if": "any", "of": [TWICE, SPENT]})
     anna = await town.person()

@@ -32,6 +32,8 @@ from pinwheel.kernel.jobs import Worker
 from pinwheel.kernel.outbound import AddressRefused, Outbound
 from pinwheel.platform import open as platform
 from pinwheel.platform.open import Delivery, NewEndpoint, Secret, UnknownKind
+from pinwheel.platform.open import following as open_following
+from pinwheel.platform.open import jobs as open_jobs
 from pinwheel.platform.open.model import (
     GIVE_UP_SECONDS,
     LONGEST_WAIT_SECONDS,
@@ -194,6 +196,19 @@ async def test_an_endpoint_is_told_what_it_asks_for_from_its_beginning_on(
     assert sorted(subjects(receiver)) == [2, 3]
     async with db.reading() as tx:
         assert (await platform.endpoint(tx, secret.endpoint_id)).kinds == [WITHDRAWN]
+
+
+async def test_one_look_reads_on_to_the_end_of_a_flood(
+    db: Database, worker: Worker, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand orders a second, or a segment of a million, leave more facts than one statement
+    reads."""
+    await endpoint(db, receiver, WITHDRAWN)
+    monkeypatch.setattr(open_following, "FACTS_AT_ONCE", 3)
+    await tell(db, *range(1, 15))
+    async with db.transaction() as tx:
+        await open_jobs.follow_facts(tx)
+        assert await tx.value("select count(*) from open.delivery") == 14
 
 
 async def test_unknown_kinds_and_private_addresses_are_refused(db: Database) -> None:

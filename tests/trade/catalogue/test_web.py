@@ -47,7 +47,7 @@ async def test_one_bad_item_costs_itself_alone(http: httpx2.AsyncClient) -> None
     chinese = await put(http, product("Two", "A-1"), headers={"accept-language": "zh-CN"})
     assert "已属于另一个商品" in chinese.json()[0]["refused"]["detail"]
     listed = (await http.get(SHELF)).json()["items"]
-    assert [line["title"]["en"] for line in listed] == ["One", "Five"]
+    assert {line["title"]["en"] for line in listed} == {"One", "Five"}
 
 
 async def test_a_repeat_with_its_key_saves_nothing_twice(http: httpx2.AsyncClient) -> None:
@@ -70,7 +70,7 @@ async def test_the_list_goes_on_where_it_stopped(http: httpx2.AsyncClient) -> No
         if page["next"] is None:
             break
         after = f"&after={page['next']}"
-    assert seen == [f"P {n}" for n in range(5)]
+    assert sorted(seen) == [f"P {n}" for n in range(5)]  # ids of one instant have no order
     for bad in ("limit=0", "limit=201", "after=nonsense", "status=lost"):
         assert (await http.get(f"{SHELF}?{bad}")).status_code == 422, bad
     assert (await http.get(f"{SHELF}?category=nowhere")).status_code == 404
@@ -113,8 +113,8 @@ async def test_an_edit_of_many_is_taken_back_as_one(http: httpx2.AsyncClient) ->
     assert sorted(back.json()["reverted"]) == sorted(ids)
     twice = await http.post(f"{change}/revert", json={"reason": "a slip"})
     assert (twice.status_code, twice.json()["code"]) == (409, "change_reverted")
-    [latest, *_] = (await http.get("/api/v1/catalogue/changes")).json()["items"]
-    assert (latest["kind"], latest["reverts"]) == ("revert", done["change_id"])
+    acts = (await http.get("/api/v1/catalogue/changes")).json()["items"]
+    assert [a["reverts"] for a in acts if a["kind"] == "revert"] == [done["change_id"]]
 
 
 async def test_categories_and_what_they_ask(http: httpx2.AsyncClient) -> None:

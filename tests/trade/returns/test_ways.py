@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
+import world
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.errors import NotFound, Refusal
@@ -101,7 +102,12 @@ async def test_two_want_the_last_pick_up(shop: Wardrobe) -> None:
 
 async def test_a_code_is_scanned_once(shop: Wardrobe, clock: SetClock, worker: Worker) -> None:
     ret = await ask(shop, await shop.bought("S"), "dropoff")
-    assert await asyncio.gather(*(scan(shop, ret.number) for _ in range(4))) == [ret.id] * 4
+    async with shop.db.transaction() as tx:
+        assert await returns.hand_in(tx, ret.number, "POINT-1") == ret.id
+        again = asyncio.create_task(scan(shop, ret.number))
+        await world.waits_or_ends(shop.db.pool, again)
+        assert not again.done()
+    assert await again == ret.id
     with pytest.raises(returns.HandedElsewhere):
         await scan(shop, ret.number, "POINT-2")
     with pytest.raises(returns.UnknownPoint):

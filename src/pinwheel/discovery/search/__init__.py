@@ -23,7 +23,7 @@ from pinwheel.discovery.search.actions import (
 from pinwheel.discovery.search.bench import bench
 from pinwheel.discovery.search.desk import SearchDesk
 from pinwheel.discovery.search.finding import search
-from pinwheel.discovery.search.following import Follower
+from pinwheel.discovery.search.following import Follower, behind
 from pinwheel.discovery.search.index import IndexBusy, SearchIndex, Writer
 from pinwheel.discovery.search.lexicon import GROUPS as COMMON_SYNONYMS
 from pinwheel.discovery.search.model import (
@@ -35,10 +35,12 @@ from pinwheel.discovery.search.model import (
     Query,
     Results,
     ScorePart,
+    Sort,
     Spoken,
     Suggestion,
     SynonymInvalid,
     Unfound,
+    Widening,
 )
 from pinwheel.discovery.search.plan import Thesaurus
 from pinwheel.discovery.search.queries import (
@@ -64,13 +66,16 @@ __all__ = [
     "ScorePart",
     "SearchDesk",
     "SearchIndex",
+    "Sort",
     "Spoken",
     "Suggestion",
     "SynonymInvalid",
     "Thesaurus",
     "Unfound",
+    "Widening",
     "Writer",
     "announce_popularity",
+    "behind",
     "bench",
     "documents",
     "forget_queries",

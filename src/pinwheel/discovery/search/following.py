@@ -15,10 +15,11 @@ import asyncpg
 import msgspec
 
 from pinwheel.discovery.search import queries
-from pinwheel.discovery.search.index import IndexBusy, Writer
+from pinwheel.discovery.search.index import IndexBusy, SearchIndex, Writer
 from pinwheel.discovery.search.model import Position
-from pinwheel.kernel.db import Database
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.events import Recorded
+from pinwheel.kernel.queries import Behind
 
 log = logging.getLogger("pinwheel.search")
 FOLLOWED = ("catalogue.", "pricing.", "marketplace.", "inventory.", "search.")
@@ -81,6 +82,19 @@ def _ids(value: Any) -> set[UUID]:
     if isinstance(value, list):
         return {found for each in value for found in _ids(each)}
     return set()
+
+
+async def behind(tx: Tx, index: SearchIndex) -> list[Behind]:
+    """Products whose changes the index does not show yet, of the next facts it would read; or that
+    there is no index. 3 statements at most."""
+    stored = index.snapshot().position()
+    if stored is None:
+        return [Behind("search_missing", 1, None)]
+    position = msgspec.msgpack.decode(stored, type=Position)
+    facts = await queries.feed(tx, position, FACTS_AT_ONCE)
+    telling = [fact for fact in facts if Touched([fact])]
+    ids = await queries.touched(tx, **vars(Touched(telling))) if telling else []
+    return [Behind("search_unread", len(ids), telling[0].at if ids else None)]
 
 
 class Follower:

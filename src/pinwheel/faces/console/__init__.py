@@ -37,6 +37,7 @@ from pinwheel.faces.console import (
     promoters_web,
     promotions_web,
     repricing_web,
+    return_rules_web,
     returns_web,
     reviews_web,
     running_web,
@@ -48,6 +49,7 @@ from pinwheel.faces.console import (
     today_web,
     tracking_web,
     trust_web,
+    watch_web,
 )
 
 __all__ = ["JOBS", "OFFERS", "WEB"]
@@ -77,6 +79,7 @@ WEB = (
     subsidy_web,
     arrivals_web,
     returns_web,
+    return_rules_web,
     reviews_web,
     messages_web,
     journeys_web,
@@ -90,6 +93,7 @@ WEB = (
     growth_web,
     ledger_web,
     open_web,
+    watch_web,
     running_web,
     tracking_web,
     settings_web,

@@ -206,7 +206,7 @@ async def change_page(
         tx,
         desk,
         "change",
-        call.say("Change"),
+        call.say("One change"),
         "catalogue",
         names=await names_of(tx, [desk.change.actor]),
         next_path=with_query(path, after=desk.lines.next) if desk.lines.next else None,

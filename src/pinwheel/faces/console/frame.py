@@ -55,6 +55,7 @@ SCOPES: Mapping[str, str] = {
     "letters": "messages",
     "campaigns": "journeys",
     "journeys": "journeys",
+    "watch": "operate",
     "audit": "operate",
     "events": "operate",
     "jobs": "operate",

@@ -87,7 +87,7 @@ async def payment_page(call: Call, tx: Tx, payment_id: UUID) -> Answer[PaymentDe
             mine[::-1],
         ),
         "payment",
-        call.say("Payment"),
+        call.say("One payment"),
         "payments",
         numbers=await orders.numbers_of(tx, [payment.order_id]),
     )  # fmt: skip

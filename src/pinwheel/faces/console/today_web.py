@@ -11,6 +11,7 @@ import msgspec
 
 from pinwheel.faces.console.frame import shown, with_query
 from pinwheel.faces.console.queries import LowStock, running_low, variants_like
+from pinwheel.faces.console.watch_web import OPERATE, checks
 from pinwheel.ground import identity, ledger
 from pinwheel.growth import community
 from pinwheel.kernel import kept, queries
@@ -89,6 +90,8 @@ async def today(call: Call, tx: Tx) -> Answer[Today]:
     latest = await orders.inbox(tx, limit=8)
     audited = (await kept.kept(tx, "audit")).get("audit")
     elsewhere = await _elsewhere(tx)
+    if call.caller.may(OPERATE):
+        elsewhere["watch"] = sum(c.tone == "bad" for c in await checks(call, tx))
     days = [midnight.date() - dt.timedelta(days=n) for n in range(DAYS - 1, -1, -1)]
     currency = _main(flows, call.app.state["edge"].settings.currency)
     found = Today(
@@ -180,6 +183,7 @@ def _waiting(
 ) -> list[Waiting]:
     broken = audited.value.get("broken", 0) if audited else 0
     listed = [
+        Waiting("watch", elsewhere.get("watch", 0), "/console/watch", "bad"),
         Waiting("audit_broken", broken, "/console/audit", "bad"),
         Waiting("unsourced", counts.unsourced, "/console/orders?view=unsourced", "bad"),
         Waiting("refunds_failed", attention.refunds_failed,

@@ -34,6 +34,12 @@ function wire(root) {
   wireSuggestions(root);
 }
 
+// A row of places that scrolls sideways shows the one where one is.
+for (const here of document.querySelectorAll(":is(.account-nav, .head-nav) [aria-current]")) {
+  const row = here.closest("ul");
+  row.scrollLeft += here.getBoundingClientRect().left - row.getBoundingClientRect().left - (row.clientWidth - here.offsetWidth) / 2;
+}
+
 wire(document);
 wireToasts();
 document.addEventListener("htmx:afterSettle", (event) => wire(event.target));

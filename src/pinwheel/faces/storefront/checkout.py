@@ -21,6 +21,11 @@ STATES = tuple(STATE_CODES.split(" "))
 SANDBOX = (
     ("sandbox:tok_ok", "Demonstration card", "Simulated: is accepted at once."),
     (
+        "sandbox:tok_scan",
+        "Scan to pay",
+        "Simulated: a code for your phone's wallet.",
+    ),
+    (
         "sandbox:tok_challenge",
         "Demonstration card with confirmation",
         "Simulated: the bank asks you to confirm.",

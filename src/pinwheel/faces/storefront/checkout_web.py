@@ -179,8 +179,9 @@ async def placed(call: Call, db: Database, key: str = "") -> Answer[dict[str, An
         cash = await cash_shown(call, tx, sight.order)
     order = sight.order
     if order.state == "cancelled":
+        state = "back" if any(p.captured_minor for p in asked) else "failed"
         return Answer(
-            {"order": _brief(call, order), "state": "failed", "title": call.say("Not paid")},
+            {"order": _brief(call, order), "state": state, "title": call.say("Not paid")},
             page="storefront/placed.html",
         )
     waiting = order.state == "pending_payment"

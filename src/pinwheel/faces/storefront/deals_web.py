@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from pinwheel.faces.storefront import price_tags
 from pinwheel.faces.storefront.basket_web import reductions_of
 from pinwheel.faces.storefront.deal_goods import DealGoods, deal_goods
 from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
+from pinwheel.faces.storefront.price_tags import Tag
 from pinwheel.faces.storefront.showing import first_picture, options_text
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Tx
@@ -33,6 +35,10 @@ async def see_deals(call: Call, tx: Tx) -> Answer[dict[str, Any]]:
         if d.promotion.terms.conditions.currency in ("", market.currency)
     ]
     goods = await deal_goods(tx, [d.offer_id for d in found], market.currency)
+    priced = list(goods.values())
+    revision = priced[0].revision if priced else 0
+    viewer = price_tags.viewer_of(call, market)
+    mine = await price_tags.tags(tx, viewer, list(goods), revision, call.language)
     places: dict[UUID, Place] = {}
     if call.caller.person_id is not None and found:
         ids = [d.promotion.id for d in found]
@@ -41,6 +47,7 @@ async def see_deals(call: Call, tx: Tx) -> Answer[dict[str, Any]]:
         {
             "deals": [
                 _shown(call, tx, frame, d, goods[d.offer_id], places.get(d.promotion.id))
+                | _costs(d, goods[d.offer_id], mine.get(d.offer_id), d.promotion.phase(tx.now))
                 for d in found
                 if d.offer_id in goods
             ],
@@ -69,8 +76,6 @@ def _shown(
         "image_url": url,
         "image_alt": alt,
         "shape": shape or "object",
-        "price_minor": deal_price(deal, goods),
-        "was_minor": goods.price_minor,
         "pieces": deal.pieces,
         "sold": deal.sold,
         "left": left,
@@ -83,6 +88,16 @@ def _shown(
         "place": place if place is not None and place.state in ("waiting", "called") else None,
         "called": is_called,
     }
+
+
+def _costs(deal: Deal, goods: DealGoods, tag: Tag | None, phase: str) -> dict[str, Any]:
+    """What this visitor pays in the deal, and what for comparison: where the deal is at work in the
+    price they are shown, what is struck through there; else what they would pay today."""
+    price = deal_price(deal, goods)
+    if tag is not None and phase == "running" and deal.left > 0 and tag.price_minor <= price:
+        return {"price_minor": tag.price_minor, "was_minor": tag.was_minor, "is_lowest": True}
+    now = tag.price_minor if tag is not None else goods.price_minor
+    return {"price_minor": price, "was_minor": now, "is_lowest": False}
 
 
 def deal_price(deal: Deal, goods: DealGoods) -> int:

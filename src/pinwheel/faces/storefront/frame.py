@@ -14,7 +14,7 @@ import msgspec
 from pinwheel.faces.storefront import queries
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.web import Call
-from pinwheel.trade import catalogue, orders, pricing
+from pinwheel.trade import catalogue, orders, pricing, returns
 
 KEPT_SECONDS = 10
 MARKET_COOKIE = "market"
@@ -30,6 +30,7 @@ class Frame(msgspec.Struct, frozen=True):
     labels: dict[str, queries.Label]
     markets: dict[str, pricing.Market]
     deliveries: dict[str, list[Any]]
+    trials: dict[tuple[str, uuid.UUID], returns.TrialRule]
 
     def children(self, category_id: uuid.UUID | None) -> list[catalogue.Category]:
         found = [c for c in self.categories.values() if c.parent_id == category_id]
@@ -59,6 +60,7 @@ async def frame_of(db: Database) -> Frame:
             labels={label.code: label for label in await queries.labels(tx)},
             markets={m.code: m for m in (await pricing.markets(tx)).values() if m.active},
             deliveries=deliveries,
+            trials={(r.market, r.category_id): r for r in await returns.trial_rules(tx)},
         )
     _frames[db] = frame
     return frame

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from pinwheel.discovery import search
 from pinwheel.faces.storefront import structured, team_queries
+from pinwheel.faces.storefront.deal_goods import products_in_deals
 from pinwheel.faces.storefront.frame import MARKET_COOKIE, Frame, frame_of, market_of, said
 from pinwheel.faces.storefront.listing import PAGE, Asked, ask, cards, shown
 from pinwheel.faces.storefront.showing import trail
@@ -44,7 +45,8 @@ def _shelf_ids(call: Call, market: pricing.Market, sort: str, **facets: list[str
 
 @get("/")
 async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
-    """The shop's first page. 2 statements, those of the tags, and 1 where there are bargains."""
+    """The shop's first page. 2 statements, those of the tags, and 1 where there are bargains; what
+    is in deals is remembered for a moment."""
     frame = await frame_of(db)
     if not frame.markets or "search" not in call.app.state:
         raise NotFound(what="shop")
@@ -53,7 +55,8 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
     new = _shelf_ids(call, market, "newest")
     popular = _shelf_ids(call, market, "popular")
     by_top = {c.id: _shelf_ids(call, market, "popular", category=[str(c.id)]) for c in tops}
-    every = [*new, *popular, *(i for ids in by_top.values() for i in ids)]
+    deals = (await products_in_deals(db, market.currency))[:SHELF]
+    every = [*deals, *new, *popular, *(i for ids in by_top.values() for i in ids)]
     async with db.reading() as tx:
         by_id = await cards(tx, call, every, market)
         bargains = await _bargains(call, tx, frame, market)
@@ -64,12 +67,19 @@ async def home(call: Call, db: Database) -> Answer[dict[str, Any]]:
 
     shelves = [
         {
+            "id": "deals",
+            "title": say("Deals"),
+            "note": say("So many pieces at this price, until then. What is shown as sold is sold."),
+            "products": some(list(dict.fromkeys(deals))),
+            "href": "/deals",
+        },
+        {
             "id": "bargains",
             "title": say("Bargains"),
             "note": say("Friends help, and each help lowers your price."),
             "products": bargains,
             "href": "/bargains",
-        }
+        },
     ]
     shelves += [{"id": "new", "title": say("New in"), "products": some(new), "href": "/new"}]
     shelves += [

@@ -142,9 +142,10 @@ def shown(
     first = asked.page == 1
     return {
         "total": results.total,
-        "products": [
-            cards_by_id[h.product_id] for h in results.hits if h.product_id in cards_by_id
-        ],
+        "products": _in_order(
+            asked.sort,
+            [cards_by_id[h.product_id] for h in results.hits if h.product_id in cards_by_id],
+        ),
         "sorts": sorts(language)[0 if asked.text else 1 :],
         "sort": asked.sort,
         "chosen": _chosen(frame, asked, local, language, hidden),
@@ -157,6 +158,13 @@ def shown(
         "kept": {"q": asked.text} if asked.text else {},
         "list_path": path,
     }
+
+
+def _in_order(sort: str, found: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The index knows plain prices: within a page those that are shown decide."""
+    if sort not in ("price_asc", "price_desc"):
+        return found
+    return sorted(found, key=lambda c: int(c["price_minor"]), reverse=sort == "price_desc")
 
 
 def _chosen(

@@ -1,10 +1,12 @@
 """The price that stands on a page: what the quote of one piece would say to this visitor, with the
-price before it and a short reason. Pages that are found (facets, sorting, the featured offer) go
-by the plain price."""
+price before it and a short reason. What is found (facets, pages of a sorted list, the featured
+offer) goes by the plain price, which is the same for everybody and lies in the index; within a page
+a list sorted by price stands in the order of the prices that are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -31,6 +33,19 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Tags = dict[UUID, Tag]
+
+
+class Priced(Protocol):
+    """An offer with its plain price and the revision of the rules it was read at."""
+
+    @property
+    def offer_id(self) -> UUID: ...
+
+    @property
+    def price_minor(self) -> int | None: ...
+
+    @property
+    def revision(self) -> int: ...
 
 
 def viewer_of(call: Call, market: pricing.Market) -> orders.Viewer:
@@ -69,6 +84,17 @@ async def tags(
         )
         for offer_id, one in found.items()
     }
+
+
+async def alone(
+    tx: Tx, call: Call, market: pricing.Market, found: Sequence[Priced]
+) -> dict[UUID, int | None]:
+    """What one piece of each offer costs this visitor by itself: what its product's page says."""
+    offers = [one.offer_id for one in found if one.price_minor is not None]
+    revision = found[0].revision if found else 0
+    mine = await tags(tx, viewer_of(call, market), offers, revision, call.language)
+    plain = {one.offer_id: one.price_minor for one in found}
+    return plain | {i: tag.price_minor for i, tag in mine.items()}
 
 
 def _label(tx: Tx, one: orders.Shown, language: str) -> str:

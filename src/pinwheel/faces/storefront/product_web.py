@@ -31,7 +31,7 @@ from pinwheel.growth import community
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
-from pinwheel.trade import catalogue
+from pinwheel.trade import catalogue, returns
 
 PAGE = "storefront/product.html"
 REVIEW = "storefront/review.html"
@@ -128,6 +128,7 @@ def _page(
         row = _row(page, chosen, best, language, origin)
         things.insert(0, structured.product(row))
         offer = _offer(call, frame, chosen, best)
+        offer["try_days"] = _try_days(frame, market.code, here, offer)
     others = [
         {"seller": s.seller_name, **costs_of(p, best.tags.get(s.offer_id)), "currency": p.currency,
          "condition": s.condition, "available": s.free > 0, "offer_id": s.offer_id}
@@ -161,6 +162,15 @@ def _page(
         "things": things,
         "market": market,
     }
+
+
+def _try_days(
+    frame: Frame, market: str, category: catalogue.Category | None, offer: dict[str, Any]
+) -> int:
+    """For how many days it may be tried before it is paid for; 0: not at all."""
+    rule = returns.rule_for(frame.trials, market, category.path if category else [])
+    fits = rule is not None and offer["available"] and offer["price_minor"] <= rule.most_minor
+    return rule.days if rule is not None and fits else 0
 
 
 def _row(
@@ -294,7 +304,7 @@ async def similar(call: Call, db: Database, slug: str) -> Answer[dict[str, Any]]
         ids = [h.product_id for h in found.hits if h.product_id != page.id]
         by_id = await cards(tx, call, ids, market)
     return Answer(
-        {"similar": [by_id[i] for i in ids if i in by_id], "title": call.say("Close to it")},
+        {"similar": [by_id[i] for i in ids if i in by_id], "title": call.say("More like this")},
         page="storefront/similar.html",
         part="storefront/_similar.html",
     )

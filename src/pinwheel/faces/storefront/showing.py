@@ -134,11 +134,10 @@ def arrival(now: dt.datetime, option: Any, language: str) -> str:
     say = words.words(language).gettext
     first = now + dt.timedelta(days=option.min_days)
     last = now + dt.timedelta(days=option.max_days)
-    begin = words.date(first, language, style="medium")
+    day = words.days(first, last, language)
     if option.min_days == option.max_days:
-        return say("Arrives on %(day)s") % {"day": begin}
-    end = words.date(last, language, style="medium")
-    return say("Arrives between %(first)s and %(last)s") % {"first": begin, "last": end}
+        return say("Arrives on %(day)s") % {"day": day}
+    return say("Arrives %(days)s") % {"days": day}
 
 
 def delivery_sentence(

@@ -12,7 +12,8 @@ from pinwheel.kernel.db import Tx
 
 
 class Thing(msgspec.Struct, frozen=True):
-    """An offer's variant: how it looks, and what it costs to buy it alone (None: not for sale)."""
+    """An offer's variant: how it looks, and its plain price (None: not for sale). ``revision``: of
+    the rules that change prices."""
 
     offer_id: uuid.UUID
     variant_id: uuid.UUID
@@ -21,6 +22,7 @@ class Thing(msgspec.Struct, frozen=True):
     media: list[dict[str, Any]]
     options: dict[str, str]
     price_minor: int | None
+    revision: int
 
 
 async def things(tx: Tx, offer_ids: Sequence[uuid.UUID], currency: str) -> dict[uuid.UUID, Thing]:
@@ -28,7 +30,8 @@ async def things(tx: Tx, offer_ids: Sequence[uuid.UUID], currency: str) -> dict[
     rows = await tx.rows(
         Thing,
         """
-        select o.offer_id, v.variant_id, v.slug, v.title, v.media, v.options, price.price_minor
+        select o.offer_id, v.variant_id, v.slug, v.title, v.media, v.options, price.price_minor,
+               (select version from orders.v_revision) as revision
           from marketplace.v_offer o
           join catalogue.v_variant v on v.variant_id = o.variant_id
           left join lateral (

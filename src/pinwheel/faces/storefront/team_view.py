@@ -116,7 +116,10 @@ def open_team(call: Call, team: social.OfferedTeam) -> dict[str, Any]:
     }
 
 
-def thing_of(call: Call, frame: Frame, thing: Thing) -> dict[str, Any]:
+def thing_of(
+    call: Call, frame: Frame, thing: Thing, alone_minor: int | None = None
+) -> dict[str, Any]:
+    """How an offer looks; ``alone_minor``: what it costs this visitor alone, where that is said."""
     url, alt, shape = first_picture(thing.media, call.language, thing.options.get("colour", ""))
     return {
         "title": said(thing.title, call.language),
@@ -126,7 +129,7 @@ def thing_of(call: Call, frame: Frame, thing: Thing) -> dict[str, Any]:
         "image_url": url,
         "image_alt": alt,
         "shape": shape or "object",
-        "alone_minor": thing.price_minor,
+        "alone_minor": alone_minor,
     }
 
 

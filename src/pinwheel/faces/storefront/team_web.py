@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from pinwheel.faces.storefront import team_queries
+from pinwheel.faces.storefront import price_tags, team_queries
 from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.frame import frame_of, market_of, said
 from pinwheel.faces.storefront.goods_web import origin_of
@@ -52,12 +52,13 @@ async def product_teams(
         offer_ids = [i for i in offer_ids if offer is None or i == offer]
         plans = await plans_for(db, offer_ids, market.code)
         seen = await team_queries.things(tx, [p.offer_id for p in plans], market.currency)
+        alone = await price_tags.alone(tx, call, market, list(seen.values()))
         teams = await social.open_teams(tx, offer_ids, market.code)
     return Answer(
         {
             "plans": [
                 {
-                    **plan_of(call, plan, seen[plan.offer_id].price_minor),
+                    **plan_of(call, plan, alone[plan.offer_id]),
                     "thing": thing_of(call, frame, seen[plan.offer_id]),
                 }
                 for plan in plans
@@ -85,8 +86,10 @@ async def _page(call: Call, db: Database, token: str, by: str = "") -> dict[str,
     async with db.reading() as tx:
         sight = await social.team_seen(tx, token[:64], person_id=person_id)
         seen = await team_queries.things(tx, [sight.offer_id], sight.campaign.currency)
+        market = frame.markets.get(sight.campaign.market) or market_of(call, frame)
+        alone = await price_tags.alone(tx, call, market, list(seen.values()))
         mine = await _mine(tx, sight, person_id)
-    thing = thing_of(call, frame, seen[sight.offer_id])
+    thing = thing_of(call, frame, seen[sight.offer_id], alone[sight.offer_id])
     team = team_of(call, sight, origin_of(call))
     title = call.say("Buy together: %(title)s") % {"title": thing["title"]}
     told = call.say("%(num)s seats, %(left)s free.") % {

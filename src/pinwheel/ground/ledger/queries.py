@@ -11,6 +11,7 @@ import msgspec
 from pinwheel.ground.ledger.model import Account, Unit, UnitKind
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page, after, page
+from pinwheel.kernel.queries import Behind
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -301,4 +302,18 @@ async def periods(tx: Tx, *, most: int = 50) -> list[Period]:
         """,
         tx.cell,
         most,
+    )
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Holds past their deadline that nobody has given back: they keep stock and budgets from
+    others. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'holds_overdue' as kind, count(*) as count, min(expires_at) as since
+          from ledger.hold where state = 'open' and expires_at <= $2 and cell = $1
+        """,
+        tx.cell,
+        tx.now,
     )

@@ -11,7 +11,7 @@ that a suppression takes too, so whoever said no before that moment gets nothing
 ledger that is only added to; quiet hours and a full measure put off, they don't drop; a process
 that dies doubles no marketing letter and loses no other."""
 
-from pinwheel.ground.messages.actions import send
+from pinwheel.ground.messages.actions import hash_of, send
 from pinwheel.ground.messages.bounces import Notice, take_notices
 from pinwheel.ground.messages.composing import with_way_out
 from pinwheel.ground.messages.consent import (
@@ -40,6 +40,7 @@ from pinwheel.ground.messages.model import (
     Unsubscribed,
     address_in,
     after_quiet,
+    confirm_token,
     confirmed_address,
 )
 from pinwheel.ground.messages.opening import use
@@ -49,6 +50,7 @@ from pinwheel.ground.messages.queries import (
     Count,
     LetterLine,
     LetterSight,
+    behind,
     consent_ledger,
     counts,
     export,
@@ -90,13 +92,16 @@ __all__ = [
     "address_in",
     "after_quiet",
     "as_html",
+    "behind",
     "confirm",
+    "confirm_token",
     "confirmed_address",
     "consent_ledger",
     "counts",
     "deliver_due",
     "export",
     "facts_in",
+    "hash_of",
     "letter",
     "letters",
     "lift",

@@ -15,6 +15,7 @@ from pinwheel.ground.messages.wording import Words
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.listing import Page, after, page
+from pinwheel.kernel.queries import Behind
 
 
 class LetterLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,4 +239,25 @@ async def consent_ledger(tx: Tx, address_hash: bytes) -> list[ConsentLine]:
         """,
         tx.cell,
         address_hash,
+    )
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Letters that are due and not handed over, those whose process went away while it did, and
+    those given up within a day. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'letters_due' as kind, count(*) as count, min(next_at) as since
+          from messages.message where cell = $1 and state = 'waiting' and next_at <= $2
+        union all
+        select 'letters_dropped', count(*), min(leased_until) from messages.message
+         where cell = $1 and state = 'handing' and leased_until <= $2
+        union all
+        select 'letters_failed', count(*), min(created_at) from messages.message
+         where cell = $1 and state in ('dead', 'unsure')
+           and created_at > $2::timestamptz - interval '1 day'
+        """,
+        tx.cell,
+        tx.now,
     )

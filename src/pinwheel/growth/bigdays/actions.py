@@ -189,7 +189,15 @@ async def add_deal(tx: Tx, event_id: uuid.UUID, new: NewDeal) -> uuid.UUID:
         raise Invalid("offer_id", "it has no price in this market", "该商品在此市场没有价格")
     if new.price_minor >= normal.price_minor:
         raise Invalid("price_minor", "it is no lower than the normal price", "价格不低于正常价格")
-    saved = await promotions.save(tx, _promotion(event, slot.starts_at, slot.ends_at, new))
+    title: dict[str, str] = await tx.value(
+        """
+        select v.title from marketplace.v_offer o
+          join catalogue.v_variant v on v.variant_id = o.variant_id
+         where o.offer_id = $1
+        """,
+        new.offer_id,
+    )
+    saved = await promotions.save(tx, _promotion(event, slot.starts_at, slot.ends_at, new, title))
     await tx.run(
         """
         insert into bigdays.deal (cell, promotion_id, event_id, slot_id, offer_id, price_minor,
@@ -265,10 +273,20 @@ def _check_deal(event: BigDay, slot_ends: dt.datetime, new: NewDeal) -> None:
 
 
 def _promotion(
-    event: BigDay, starts_at: dt.datetime, ends_at: dt.datetime, new: NewDeal
+    event: BigDay,
+    starts_at: dt.datetime,
+    ends_at: dt.datetime,
+    new: NewDeal,
+    title: Mapping[str, str],
 ) -> promotions.NewPromotion:
+    """Named for the event and what is sold, so that an operator can tell its deals apart."""
     return promotions.NewPromotion(
-        name=event.name,
+        name={
+            language: f"{name}{'：' if language == 'zh-CN' else ': '}{title[language]}"
+            if language in title
+            else name
+            for language, name in event.name.items()
+        },
         starts_at=starts_at,
         ends_at=ends_at,
         is_deal=True,

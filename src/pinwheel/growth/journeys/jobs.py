@@ -27,6 +27,7 @@ from pinwheel.trade.orders import (
     OrderPlaced,
     OrderShipped,
 )
+from pinwheel.trade.payments import GiftCardsIssued
 from pinwheel.trade.returns import (
     ExchangeEnded,
     ExchangeReleased,
@@ -119,7 +120,8 @@ async def call_hooks(db: Database, events: Sequence[HookAsked]) -> None:
 
 
 @after(OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, LinesCancelled,
-       ReturnReceived, ReturnRefunded, BackorderLate, ExchangeReleased, ExchangeEnded)  # fmt: skip
+       ReturnReceived, ReturnRefunded, BackorderLate, ExchangeReleased, ExchangeEnded,
+       GiftCardsIssued)  # fmt: skip
 async def write_order_letters(tx: Tx, events: Sequence[Event]) -> None:
     await order_letters.write(tx, [told for e in events if (told := _told(e)) is not None])
 
@@ -185,6 +187,13 @@ def _told_of_waiting(event: Event) -> Told | None:
                 order_id=event.order_id,
                 key=f"late:{event.line}",
                 facts={"pieces": event.quantity, "last_on": event.last_on},
+            )
+        case GiftCardsIssued(reason="sold"):  # one letter, however many cards the order has
+            return Told(
+                letter="gift_cards",
+                order_id=event.source_id,
+                key="gift_cards",
+                facts={"link": "/account/gift-cards"},
             )
         case ExchangeReleased():
             return Told(

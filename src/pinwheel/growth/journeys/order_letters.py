@@ -15,6 +15,7 @@ from pinwheel.ground import identity, messages
 from pinwheel.ground.messages import Letters, NewMessage
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.words import language_of
+from pinwheel.trade import payments
 
 LETTERS = Letters(Path(__file__).parent / "letters")
 LATEST_SECONDS = 3 * 86_400
@@ -47,6 +48,7 @@ class _Order(msgspec.Struct, frozen=True):
 
 class _Line(msgspec.Struct, frozen=True):
     order_id: uuid.UUID
+    variant_id: uuid.UUID
     title: dict[str, str]
     quantity: int
     total_minor: int
@@ -62,7 +64,8 @@ class _Parcel(msgspec.Struct, frozen=True):
 
 async def write(tx: Tx, told: Sequence[Told]) -> int:
     """A letter for each fact that is fresh and whose order has an address; how many are new. A
-    repeat writes none. At most 8 statements, whatever the number."""
+    repeat writes none; nor is there a parcel to be told of where all that was ordered is gift
+    cards. At most 9 statements, whatever the number."""
     orders = {o.order_id: o for o in await _orders(tx, {t.order_id for t in told})}
     lines: dict[uuid.UUID, list[_Line]] = {}
     for line in await _lines(tx, list(orders)):
@@ -70,10 +73,13 @@ async def write(tx: Tx, told: Sequence[Told]) -> int:
     parcels = await _parcels(tx, {t.shipment_id for t in told if t.shipment_id})
     buyers = [o.person_id for o in orders.values() if o.person_id is not None]
     people = await identity.people(tx, buyers) if buyers else {}
+    cards = await payments.gift_variants(tx) if parcels else set()
     letters = []
     for one in told:
         order = orders.get(one.order_id)
         if order is None or order.contact is None or _is_old(tx, one, order, parcels):
+            continue
+        if one.shipment_id and {line.variant_id for line in lines[order.order_id]} <= cards:
             continue
         buyer = people.get(order.person_id) if order.person_id else None
         language = language_of(buyer.language if buyer else None)
@@ -134,7 +140,7 @@ async def _lines(tx: Tx, order_ids: Sequence[uuid.UUID]) -> list[_Line]:
     return await tx.rows(
         _Line,
         """
-        select order_id, title, quantity, total_minor
+        select order_id, variant_id, title, quantity, total_minor
           from orders.v_line where cell = $1 and order_id = any($2::uuid[]) order by order_id, line
         """,
         tx.cell,

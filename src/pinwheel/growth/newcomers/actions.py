@@ -144,29 +144,23 @@ class _Won(msgspec.Struct, frozen=True):
     offer_id: uuid.UUID
     subsidy_minor: int
     currency: str
-    is_held: bool
 
 
 async def settle_won(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
-    """Paid orders at a newcomer price: told to whoever welcomes newcomers. One whose use was given
-    back in the meantime (it was paid after its time) is ended and paid back."""
+    """Paid orders at a newcomer price: told to whoever welcomes newcomers. One that is paid after
+    its time never comes here: an order that used a right is not taken up again."""
     found = await tx.rows(
         _Won,
         """
-        select w.order_id, w.person_id, w.pool_id, w.offer_id, w.subsidy_minor, w.currency,
-               exists (select from ledger.v_hold h
-                        where h.cell = w.cell and h.document_id = w.order_id and h.state = 'open'
-                          and h.key = $3::text || w.newcomer_offer_id) as is_held
+        select w.order_id, w.person_id, w.pool_id, w.offer_id, w.subsidy_minor, w.currency
           from newcomers.win w
-         where w.cell = $1 and w.order_id = any($2::uuid[]) and w.state in ('held', 'given_back')
+         where w.cell = $1 and w.order_id = any($2::uuid[]) and w.state = 'held'
          order by w.order_id for update
         """,
         tx.cell,
         list(order_ids),
-        "newcomer-left:",
     )
-    won = [w for w in found if w.is_held]
-    await _end(tx, [w.order_id for w in won], "won")
+    await _end(tx, [w.order_id for w in found], "won")
     tx.emit(
         *(
             NewcomerWon(
@@ -177,12 +171,9 @@ async def settle_won(tx: Tx, order_ids: Sequence[uuid.UUID]) -> None:
                 subsidy_minor=w.subsidy_minor,
                 currency=w.currency,
             )
-            for w in won
+            for w in found
         )
     )
-    for late in found:
-        if not late.is_held:
-            await call_back(tx, late.order_id, "the newcomer price had ended before it was paid")
 
 
 async def call_back(tx: Tx, order_id: uuid.UUID, reason: str) -> bool:

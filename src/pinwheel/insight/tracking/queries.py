@@ -14,6 +14,7 @@ from msgspec import Meta
 from pinwheel.kernel import listing
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page
+from pinwheel.kernel.queries import Behind
 
 Position = Annotated[int, Meta(ge=0, lt=2**62)]
 
@@ -191,3 +192,15 @@ async def export(tx: Tx, person_id: uuid.UUID) -> dict[str, Any]:
         person_id,
     )
     return {"events": found.items, "visitor_ids": links}
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Batches that were taken in and not unpacked. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'visits_unread' as kind, count(*) as count, min(received_at) as since
+          from tracking.inbox where cell = $1
+        """,
+        tx.cell,
+    )

@@ -31,7 +31,7 @@ from pinwheel.platform.open.model import (
     UnknownKind,
 )
 from pinwheel.platform.open.public import PUBLIC, schemas
-from pinwheel.platform.open.queries import deliveries, endpoint, endpoints, events
+from pinwheel.platform.open.queries import behind, deliveries, endpoint, endpoints, events
 
 __all__ = [
     "PUBLIC",
@@ -45,6 +45,7 @@ __all__ = [
     "Secret",
     "UnknownKind",
     "add_endpoint",
+    "behind",
     "change_endpoint",
     "deliveries",
     "disable_endpoint",

@@ -11,6 +11,7 @@ from msgspec import Meta
 from pinwheel.kernel import listing
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.listing import Page
+from pinwheel.kernel.queries import Behind
 from pinwheel.platform.open.model import Delivery, Endpoint, Fact, Feed, cloud_event
 from pinwheel.platform.open.public import KINDS, known
 
@@ -123,3 +124,25 @@ async def events(
             place = (last.xid, last.id)
     items = [cloud_event(r.id, r.kind, r.subject_id, r.at, r.data) for r in rows]
     return Feed(items, listing.cursor(*place))
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Messages that were tried in vain and wait for the next try, those given up within a day, and
+    addresses that are switched off. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'hooks_due' as kind, count(*) as count, min(next_at) as since
+          from open.delivery where cell = $1 and state = 'waiting' and next_at <= $2
+        union all
+        select 'hooks_retrying', count(*), min(created_at) from open.delivery
+         where cell = $1 and state = 'waiting' and attempts > 0
+        union all
+        select 'hooks_failed', count(*), min(ended_at) from open.delivery
+         where cell = $1 and state = 'failed' and ended_at > $2::timestamptz - interval '1 day'
+        union all
+        select 'hooks_off', count(*), min(disabled_at) from open.endpoint where not enabled
+        """,
+        tx.cell,
+        tx.now,
+    )

@@ -104,8 +104,10 @@ async def _lift(tx: Tx, city: City) -> Estimate:
 
 
 async def _coming_back(tx: Tx, city: City, firsts: list[First]) -> list[Estimate]:
-    """How often buyers come again and how soon they stop, by BG/NBD on those whom nothing else
-    brings back: no coupon, and no team of their own after a friend's."""
+    """How often buyers come again and how soon they stop, by BG/NBD while nothing else brings them
+    back: until they are given a coupon, and without those who came by a friend and may soon open a
+    team of their own. Leaving out whoever has a coupon would be wrong: it comes with a parcel, so
+    who orders more often has one sooner."""
     rows = await tx.connection.fetch(
         """
         select person_id, array_agg(distinct placed_at order by placed_at) as at
@@ -115,17 +117,17 @@ async def _coming_back(tx: Tx, city: City, firsts: list[First]) -> list[Estimate
         """,
         tx.cell,
     )
-    treated = {city.buyers[n].person_id for n in city.treated}
+    given = {city.buyers[n].person_id: at for n, at in city.treated.items()}
     brought = {f.person_id for f in firsts if f.invited_by is not None}
-    left_out = treated | brought
     x, last, watched = [], [], []
     for row in rows:
-        if row["person_id"] in left_out:
+        if row["person_id"] in brought:
             continue
-        at = row["at"]
+        until = given.get(row["person_id"], city.scenario.ends)
+        at = [one for one in row["at"] if one <= until]
         x.append(len(at) - 1)
         last.append((at[-1] - at[0]).total_seconds() / 86400)
-        watched.append((city.scenario.ends - at[0]).total_seconds() / 86400)
+        watched.append((until - at[0]).total_seconds() / 86400)
     truth, found = city.truth, None
     if len(x) >= 200:
         found = audience.fit_bgnbd(np.array(x, float), np.array(last), np.array(watched))

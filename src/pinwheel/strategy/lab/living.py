@@ -61,7 +61,7 @@ class City:
         self.seats: dict[int, Seat] = {}
         self.by_person: dict[uuid.UUID, Buyer] = {}
         self.order_of: dict[uuid.UUID, tuple[int, str]] = {}
-        self.treated: set[int] = set()
+        self.treated: dict[int, dt.datetime] = {}  # since when they have the coupon
         self.exposed: set[int] = set()
         self.uninvited: list[tuple[Buyer, uuid.UUID]] = []  # leaders whose payment is not heard of
         self.refused: Counter[str] = Counter()
@@ -358,7 +358,7 @@ class City:
             buyer = people[person]
             self.exposed.add(buyer.number)
             if person in given:
-                self.treated.add(buyer.number)
+                self.treated[buyer.number] = now
                 if self.chance.random() < self.truth.pull:
                     at = slot_after(now + dt.timedelta(hours=self.chance.randint(6, 160)))
                     heapq.heappush(self.acts, Act(at, buyer.number, "follow_up"))

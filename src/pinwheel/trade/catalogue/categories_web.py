@@ -121,9 +121,7 @@ async def save_attributes(
 
 def _attribute(one: AttributeInput, category_id: UUID) -> Attribute:
     fields: dict[str, Any] = {name: getattr(one, name) for name in one.__struct_fields__}
-    fields["choices"] = [
-        Choice(c.code, {str(k): v for k, v in c.label.items()}) for c in one.choices
-    ]
+    fields["choices"] = [Choice(c.code, dict[str, str](c.label.items())) for c in one.choices]
     return Attribute(category_id=category_id, **fields)
 
 

@@ -138,10 +138,10 @@ async def attributes(tx: Tx, category_id: uuid.UUID) -> list[Attribute]:
 
 
 async def product_page(
-    tx: Tx, slug: str, *, channel: str = "web", drafts: bool = False
+    tx: Tx, at: str | uuid.UUID, *, channel: str = "web", drafts: bool = False
 ) -> ProductPage:
-    """The page at ``slug``, a former one too. ``drafts``: for those who may see what is not
-    published. Raises ``NotFound``. 2 statements."""
+    """The page at a slug, a former one too, or of a product's id. ``drafts``: for those who may see
+    what is not published. Raises ``NotFound``. 2 statements."""
     found = await tx.the(
         "product",
         _Found,
@@ -161,16 +161,19 @@ async def product_page(
                            from catalogue.variant v
                           where v.product_id = p.id and ($3 or v.status = 'published')),
                         '[]') as variants
-          from (select id from catalogue.product where slug = $1
+          from (select $4::uuid as id where $4::uuid is not null
+                union all
+                select id from catalogue.product where slug = $1
                 union all
                 select product_id from catalogue.former_slug where slug = $1 limit 1) s
           join catalogue.product asked on asked.id = s.id
           join catalogue.product p on p.id = coalesce(asked.merged_into, asked.id)
          where $3 or (p.status = 'published' and $2 = any (p.channels))
         """,
-        slug,
+        "" if isinstance(at, uuid.UUID) else at,
         channel,
         drafts,
+        at if isinstance(at, uuid.UUID) else None,
     )
     held = await tx.rows(
         Attribute,

@@ -183,15 +183,28 @@ class TenderMismatch(Refusal):
     zh = "支付合计 {given} 与订单总额 {total} 不一致，请调整。"
 
 
+DECLINES = {
+    "card_declined": ("the bank refused it", "银行拒绝了该笔付款"),
+    "insufficient_funds": ("there is not enough money on the card", "卡内余额不足"),
+    "expired_card": ("the card has expired", "银行卡已过期"),
+    "suspected_fraud": ("the bank wants to make sure that it is you", "银行需核实是否为本人操作"),
+    "challenge_declined": ("it was not confirmed", "付款未经确认"),
+    "code_ran_out": ("the code ran out", "付款码已过期"),
+}
+"""What a provider's word for "no" means to a buyer; others stand as they are."""
+
+
 class PaymentDeclined(Refusal):
-    """The provider said no: the order ended, nothing was charged, the stock is free again."""
+    """The provider said no: the order ended, nothing was charged, the stock is free again.
+    ``reason`` is its own word."""
 
     status = 402
-    en = (
-        "The payment was declined ({reason}). Nothing was charged; please choose another "
-        "way to pay."
-    )
-    zh = "支付未成功（{reason}），未扣款。请选择其他支付方式。"
+    en = "The payment was declined: {why}. Nothing was charged; please choose another way to pay."
+    zh = "支付未成功：{why_zh}，未扣款。请选择其他支付方式。"
+
+    def __init__(self, *, reason: str) -> None:
+        why, why_zh = DECLINES.get(reason, (reason, reason))
+        super().__init__(reason=reason, why=why, why_zh=why_zh)
 
 
 class OrderNotCancellable(Refusal):

@@ -332,6 +332,8 @@ async def write(tx: Tx, plan: Plan) -> None:
         await _write_instructions(tx, list(plan.written.values()))
     if plan.argued:
         await _write_disputes(tx, list(plan.argued.values()))
+    if plan.scans:
+        await _write_scans(tx, plan.scans)
     for answer in await ledger.post(tx, plan.journals):
         if isinstance(answer, Refusal):
             raise answer
@@ -407,6 +409,20 @@ async def _write_disputes(tx: Tx, argued: Sequence[Dispute]) -> None:
         """,
         tx.cell,
         *([getattr(d, name) for d in argued] for name in Dispute.__struct_fields__),
+    )
+
+
+async def _write_scans(tx: Tx, scans: Sequence[Outcome]) -> None:
+    await tx.run(
+        """
+        insert into payments.scan (cell, payment_id, url, until)
+        select $1, s.* from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as s
+        on conflict (payment_id, cell) do nothing
+        """,
+        tx.cell,
+        [s.payment_id for s in scans],
+        [s.action_url for s in scans],
+        [s.scan_until for s in scans],
     )
 
 

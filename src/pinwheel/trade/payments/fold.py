@@ -59,6 +59,7 @@ class Plan(msgspec.Struct):
     argued: dict[uuid.UUID, Dispute] = {}  # new or changed
     journals: list[Journal] = []
     releases: list[uuid.UUID] = []
+    scans: list[Outcome] = []  # with a code to be shown
     events: list[Event] = []
 
     def of(self, payment: Payment, kind: str) -> list[Instruction]:
@@ -113,7 +114,10 @@ def _take_state(plan: Plan, payment: Payment, outcome: Outcome) -> None:
     payment.state = _state(payment, said)
     if outcome.action_url and payment.state == "needs_action" and not payment.action_url:
         payment.action_url = outcome.action_url
-        _tell(plan, payment, model.PaymentNeedsAction, url=outcome.action_url)
+        if outcome.scan_until is not None:
+            payment.action_url = model.scan_path(payment.id)
+            plan.scans.append(outcome)
+        _tell(plan, payment, model.PaymentNeedsAction, url=payment.action_url)
         plan.changed[payment.id] = payment
     after = payment.state, payment.authorised_minor, payment.captured_minor, payment.is_voided
     if before == after:

@@ -106,7 +106,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     word can't undo a newer one. ``amount_minor`` is the refund's or the dispute's own amount;
     ``instruction_id`` the capture, void or refund of ours that this answers; ``ref`` the
     provider's name of the refund or dispute; ``provider_ref`` its name of the payment, by which
-    it is found when ``payment_id`` is None. ``unheard``: it has no such payment."""
+    it is found when ``payment_id`` is None. ``unheard``: it has no such payment. With
+    ``scan_until`` the ``action_url`` is for a phone's camera, and good until then."""
 
     payment_id: uuid.UUID | None
     state: Said
@@ -119,6 +120,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     provider_ref: str = ""
     reason: str = ""
     action_url: str = ""
+    scan_until: dt.datetime | None = None
+
+
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that its buyer makes with a phone: ``url`` stands in the code, ``until`` it is
+    good. ``return_url``: where the buyer goes on when it is decided."""
+
+    payment_id: uuid.UUID
+    order_id: uuid.UUID
+    amount_minor: int
+    currency: str
+    state: str
+    reason: str
+    return_url: str
+    url: str
+    until: dt.datetime
 
 
 class Instruction(msgspec.Struct, kw_only=True):
@@ -207,6 +224,11 @@ class SettlementRow(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     at: dt.datetime
     provider_ref: str = ""  # of the payment, where its id is not known
+
+
+def scan_path(payment_id: uuid.UUID) -> str:
+    """The shop's own page with the code of a payment: where its buyer goes and confirms."""
+    return f"/pay/{payment_id}"
 
 
 # Accounts.

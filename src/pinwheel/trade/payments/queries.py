@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.listing import Page, after, page
-from pinwheel.trade.payments.model import Dispute, Instruction, Payment, Step
+from pinwheel.kernel.queries import Behind
+from pinwheel.trade.payments.model import Dispute, Instruction, Payment, Scan, Step
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -56,6 +58,25 @@ async def payments_by_id(tx: Tx, ids: Sequence[uuid.UUID]) -> list[Payment]:
         tx.cell,
         list(ids),
     )
+
+
+async def scan_of(tx: Tx, payment_id: uuid.UUID, person_id: uuid.UUID) -> Scan:
+    """The code of a person's payment, also when it has run out. ``NotFound``."""
+    found = await tx.row(
+        Scan,
+        """
+        select p.id as payment_id, p.order_id, p.amount_minor, p.currency, p.state, p.reason,
+               p.return_url, s.url, s.until
+          from payments.payment p join payments.scan s on s.payment_id = p.id and s.cell = p.cell
+         where p.cell = $1 and p.id = $2 and p.person_id = $3
+        """,
+        tx.cell,
+        payment_id,
+        person_id,
+    )
+    if found is None:
+        raise NotFound(what="payment")
+    return found
 
 
 async def instructions_of(tx: Tx, order_ids: Sequence[uuid.UUID]) -> list[Instruction]:
@@ -319,4 +340,26 @@ async def settled_days(tx: Tx, *, most: int = 30) -> list[Settled]:
         """,
         tx.cell,
         most,
+    )
+
+
+async def behind(tx: Tx) -> list[Behind]:
+    """Charges and instructions that no provider has answered yet, and refunds that were refused and
+    not asked for again. 1 statement."""
+    return await tx.rows(
+        Behind,
+        """
+        select 'payments_unanswered' as kind, count(*) as count, min(created_at) as since
+          from payments.payment where cell = $1 and state in ('unknown', 'processing')
+        union all
+        select 'instructions_unanswered', count(*), min(created_at) from payments.instruction
+         where cell = $1 and state = 'asked'
+        union all
+        select 'refunds_failed', count(*), min(i.ended_at) from payments.instruction i
+         where i.cell = $1 and i.kind = 'refund' and i.state = 'failed'
+           and not exists (select from payments.instruction later
+                            where later.cell = i.cell and later.payment_id = i.payment_id
+                              and later.retries = i.id)
+        """,
+        tx.cell,
     )

@@ -65,6 +65,7 @@ class SavedMethod(msgspec.Struct, frozen=True):
 
 @get("/api/v1/me/payment-methods", tags=("payments",))
 async def my_methods(call: Call, tx: Tx) -> Answer[list[ShownMethod]]:
+    """The caller's own stored methods, without their tokens."""
     found = await methods.methods_of(tx, call.caller.person())
     return Answer([without_token(m) for m in found])
 
@@ -77,6 +78,7 @@ async def my_methods(call: Call, tx: Tx) -> Answer[list[ShownMethod]]:
     tags=("payments",),
 )
 async def keep_method(call: Call, tx: Tx, data: NewMethod) -> Answer[SavedMethod]:
+    """Store a provider's token to pay with again."""
     saved = await methods.save_method(
         tx,
         call.caller.person(),
@@ -94,6 +96,7 @@ async def keep_method(call: Call, tx: Tx, data: NewMethod) -> Answer[SavedMethod
 
 @post("/api/v1/me/payment-methods/{method_id:uuid}/default", status=204, tags=("payments",))
 async def prefer_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
+    """Use this stored method first."""
     if not await methods.set_default_method(tx, call.caller.person(), method_id):
         raise NotFound(what="payment method")
     return Answer(None)
@@ -101,6 +104,7 @@ async def prefer_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
 
 @delete("/api/v1/me/payment-methods/{method_id:uuid}", status=204, tags=("payments",))
 async def forget_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
+    """Take a stored method away."""
     if not await methods.remove_method(tx, call.caller.person(), method_id):
         raise NotFound(what="payment method")
     return Answer(None)
@@ -110,7 +114,10 @@ async def forget_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
 
 
 class Decision(msgspec.Struct, frozen=True):
+    """``in_time``: false for a bank that says only now what it had let through before."""
+
     approve: bool
+    in_time: bool = True
 
 
 @get("/sandbox/payments/{payment_id:uuid}", anonymous=True)
@@ -123,8 +130,10 @@ async def challenge(call: Call, db: Database, payment_id: UUID) -> File:
 @post("/sandbox/payments/{payment_id:uuid}", csrf=False)
 async def decide(call: Call, db: Database, payment_id: UUID, data: Decision) -> See[None]:
     """The simulated buyer's answer; then back to the shop. The payment's id is the only secret
-    there is, and no money moves."""
-    page = await _sandbox(db).decide(payment_id, approve=data.approve)
+    there is, and no money moves. Who scanned a code stays on the phone's page."""
+    page = await _sandbox(db).decide(payment_id, approve=data.approve, in_time=data.in_time)
+    if page.scans:
+        return See(f"/sandbox/payments/{payment_id}")
     return See(_own_path(page.return_url) or f"/sandbox/payments/{payment_id}")
 
 

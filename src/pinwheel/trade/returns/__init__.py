@@ -79,8 +79,11 @@ from pinwheel.trade.returns.receiving import expire, receive
 from pinwheel.trade.returns.requesting import approve, cancel, reject, request
 from pinwheel.trade.returns.resale import Mended, refurbish
 from pinwheel.trade.returns.sending import (
+    Roads,
     hand_in,
+    points,
     return_by_code,
+    roads,
     save_point,
     set_way_offer,
     set_window,
@@ -97,14 +100,17 @@ from pinwheel.trade.returns.trials import (
     TrialRule,
     TrialStage,
     TrialTooDear,
+    rule_for,
     set_trial_rule,
     trial_rules,
     trials_of,
 )
 from pinwheel.trade.returns.trying import end_trials
+from pinwheel.trade.returns.ways import KINDS as WAYS
 from pinwheel.trade.returns.ways import (
     Carrier,
     HandedElsewhere,
+    Kind,
     Label,
     LabelWish,
     Point,
@@ -122,6 +128,7 @@ from pinwheel.trade.returns.ways import (
 
 __all__ = [
     "TRIAL",
+    "WAYS",
     "Asked",
     "Carrier",
     "CategoryPolicy",
@@ -137,6 +144,7 @@ __all__ = [
     "GradesDontFit",
     "Grading",
     "HandedElsewhere",
+    "Kind",
     "Label",
     "LabelWish",
     "Mended",
@@ -161,6 +169,7 @@ __all__ = [
     "ReturnRequested",
     "ReturnSight",
     "Returnable",
+    "Roads",
     "SandboxCarrier",
     "Slot",
     "SlotFull",
@@ -196,6 +205,7 @@ __all__ = [
     "grade_and_refund",
     "hand_in",
     "paid_ahead",
+    "points",
     "policy_of",
     "receive",
     "refurbish",
@@ -204,6 +214,8 @@ __all__ = [
     "return_by_code",
     "returnable",
     "returns",
+    "roads",
+    "rule_for",
     "save_point",
     "see",
     "set_policy",

@@ -376,6 +376,13 @@ async def save_point(tx: Tx, point: Point) -> None:
     )
 
 
+async def points(tx: Tx) -> list[Point]:
+    """Every point where parcels are handed in, also those that are closed."""
+    return await tx.rows(
+        Point, "select code, name, address, country, is_open from returns.point order by code"
+    )
+
+
 async def set_window(tx: Tx, window: Window) -> None:
     """Hours of pick-up; what is promised already stays promised."""
     await tx.run(

@@ -36,6 +36,7 @@ class Manner(msgspec.Struct, frozen=True):
     after_seconds: int = 0
     captures_once: bool = False
     refuses_refunds: bool = False
+    scans: bool = False
 
 
 TOKENS: dict[str, Manner] = {
@@ -45,6 +46,7 @@ TOKENS: dict[str, Manner] = {
     "tok_expired_card": Manner("declined", "expired_card"),
     "tok_suspected_fraud": Manner("declined", "suspected_fraud"),
     "tok_challenge": Manner("needs_action"),
+    "tok_scan": Manner("needs_action", scans=True),
     "tok_delayed_ok": Manner(after_seconds=20),
     "tok_delayed_declined": Manner("declined", "card_declined", after_seconds=20),
     "tok_timeout_ok": Manner(answers=False),
@@ -53,6 +55,8 @@ TOKENS: dict[str, Manner] = {
     "tok_one_capture": Manner(captures_once=True),
     "tok_refund_fails": Manner(refuses_refunds=True),
 }
+SCAN_SECONDS = 300  # less than an order waits for its payment
+RAN_OUT = "code_ran_out"
 INVALID = Manner("declined", "invalid_token")
 
 
@@ -61,13 +65,16 @@ class Unreachable(ConnectionError):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """What the sandbox's own page shows: a payment that waits for approve or decline."""
+    """What the sandbox's own page shows: a payment that waits for approve or decline.
+    ``scans``: it is seen on a phone; ``ran_out``: its code was not used in time."""
 
     payment_id: uuid.UUID
     amount_minor: int
     currency: str
     state: str
     return_url: str
+    scans: bool = False
+    ran_out: bool = False
 
 
 class Sandbox:
@@ -105,7 +112,7 @@ class Sandbox:
                 rows += await connection.fetch(
                     """
                     select key, state, authorised_minor, captured_minor, reason,
-                           loses_answers, tells_all
+                           loses_answers, tells_all, due_at
                       from sandbox.charge, sandbox.setting where key = any($1::uuid[])
                     """,
                     [p.id for p in heard],
@@ -117,7 +124,7 @@ class Sandbox:
         lost = row is None or (row[5] and self.random.random() < row[5])
         if row is None or lost or not _manner(payment.method).answers:
             return Outcome(payment_id=payment.id, state="unknown", reason="no answer")
-        return _word(row[0], row[1], row[2], row[3], row[4])
+        return _word(row[0], row[1], row[2], row[3], row[4], row[7])
 
     async def capture(self, steps: Sequence[Step]) -> list[Outcome]:
         async with self.memory(s.payment.id for s in steps) as memory:
@@ -162,27 +169,22 @@ class Sandbox:
 
     async def page(self, payment_id: uuid.UUID) -> Page:
         async with self.memory([payment_id]) as memory:
-            charge = memory.charges.get(payment_id)
-            if charge is None:
-                raise NotFound(what="payment")
-            return Page(
-                charge.key, charge.amount_minor, charge.currency, charge.state, charge.return_url
-            )
+            return _page(memory.charges.get(payment_id))
 
-    async def decide(self, payment_id: uuid.UUID, *, approve: bool) -> Page:
-        """The buyer's answer to a challenge; the first one stands."""
+    async def decide(self, payment_id: uuid.UUID, *, approve: bool, in_time: bool = True) -> Page:
+        """The buyer's answer to a challenge; the first one stands. Not ``in_time``: the bank had
+        let it through before the code ran out, and says so only now."""
         async with self.memory([payment_id]) as memory:
             charge = memory.charges.get(payment_id)
-            if charge is None:
-                raise NotFound(what="payment")
-            if charge.state == "needs_action":
+            ran_out = charge is not None and charge.reason == RAN_OUT
+            if charge is not None and (
+                charge.state == "needs_action" or (ran_out and approve and not in_time)
+            ):
                 _end(charge, "granted" if approve else "declined", memory.now)
                 charge.reason = "" if approve else "challenge_declined"
                 memory.change(charge)
                 memory.owe(charge, charge.state)
-            return Page(
-                charge.key, charge.amount_minor, charge.currency, charge.state, charge.return_url
-            )
+            return _page(charge)
 
     async def refund_there(self, payment_id: uuid.UUID, amount_minor: int) -> uuid.UUID:
         """A refund made at the provider, not here: as by a clerk at its console."""
@@ -222,6 +224,20 @@ def _manner(token: str) -> Manner:
     return TOKENS.get(token, INVALID)
 
 
+def _page(charge: Charge | None) -> Page:
+    if charge is None:
+        raise NotFound(what="payment")
+    return Page(
+        charge.key,
+        charge.amount_minor,
+        charge.currency,
+        charge.state,
+        charge.return_url,
+        _manner(charge.token).scans,
+        charge.reason == RAN_OUT,
+    )
+
+
 async def _insert_charges(
     connection: asyncpg.Connection,
     payments: Sequence[Payment],
@@ -243,7 +259,7 @@ async def _insert_charges(
                             $11::timestamptz[], $12::timestamptz[], $13::timestamptz[]) c
                where not s.is_down
               on conflict (key) do nothing
-              returning key, state, authorised_minor, captured_minor, reason, currency
+              returning key, state, authorised_minor, captured_minor, reason, currency, due_at
             ), told as (
               insert into sandbox.notice (id, charge_key, kind, authorised_minor, captured_minor,
                      amount_minor, currency, reason, due_at)
@@ -255,7 +271,7 @@ async def _insert_charges(
                where f.state in ('authorised', 'captured', 'declined')
             )
             select f.key, f.state, f.authorised_minor, f.captured_minor, f.reason,
-                   s.loses_answers, s.tells_all
+                   s.loses_answers, s.tells_all, f.due_at
               from fresh f, sandbox.setting s
             """,
             [c.key for c in charges],
@@ -299,6 +315,8 @@ def _new_charge(payment: Payment, now: dt.datetime) -> Charge:
         charge.due_at = now + dt.timedelta(seconds=manner.after_seconds)
     else:
         _end(charge, manner.state, now)
+    if manner.scans:
+        charge.due_at = now + dt.timedelta(seconds=SCAN_SECONDS)
     return charge
 
 
@@ -317,13 +335,23 @@ def decide_due(memory: Memory) -> None:
     """What was pending and is due now is decided, and told by a notice."""
     for charge in memory.charges.values():
         if charge.due_at is not None and charge.due_at <= memory.now:
-            _end(charge, _manner(charge.token).state, memory.now)
+            manner = _manner(charge.token)
+            if manner.scans:
+                charge.reason = RAN_OUT
+            _end(charge, "declined" if manner.scans else manner.state, memory.now)
             memory.change(charge)
             memory.owe(charge, charge.state)
 
 
-def _word(key: uuid.UUID, state: str, authorised: int, captured: int, reason: str = "") -> Outcome:
-    """A charge's state in the port's words."""
+def _word(
+    key: uuid.UUID,
+    state: str,
+    authorised: int,
+    captured: int,
+    reason: str = "",
+    due_at: dt.datetime | None = None,
+) -> Outcome:
+    """A charge's state in the port's words. An action that is due has a code to be scanned."""
     if state in ("authorised", "captured"):
         return Outcome(
             payment_id=key,
@@ -333,7 +361,7 @@ def _word(key: uuid.UUID, state: str, authorised: int, captured: int, reason: st
         )
     if state == "needs_action":
         url = f"/sandbox/payments/{key}"
-        return Outcome(payment_id=key, state="needs_action", action_url=url)
+        return Outcome(payment_id=key, state="needs_action", action_url=url, scan_until=due_at)
     if state == "canceled":
         return Outcome(
             payment_id=key,
@@ -450,7 +478,12 @@ def _all_of(memory: Memory, payment: Payment) -> list[Outcome]:
         return [Outcome(payment_id=payment.id, state="unheard")]
     words = [
         _word(
-            charge.key, charge.state, charge.authorised_minor, charge.captured_minor, charge.reason
+            charge.key,
+            charge.state,
+            charge.authorised_minor,
+            charge.captured_minor,
+            charge.reason,
+            charge.due_at,
         )
     ]
     for done in memory.operations.values():
