@@ -49,6 +49,29 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "a document counts again what was sold since",
+        "trade/inventory/counting.py",
+        "before.get(one.place) or Counted(",
+        "Counted(",
+        (
+            "tests/trade/orders/test_stock_web.py::test_a_document_counts_once_whatever_was_sold_since",
+        ),
+    ),
+    Bug(
+        "a place that stands twice in a delivery loses its second line unsaid",
+        "trade/orders/stock_desk.py",
+        "            seen.add(place)\n",
+        "",
+        ("tests/trade/orders/test_stock_web.py::test_one_bad_line_costs_itself_alone",),
+    ),
+    Bug(
+        "a key without the right reads the customers",
+        "trade/orders/customers_web.py",
+        '@get("/api/v1/customers", scope=READ, tags=TAGS)',
+        '@get("/api/v1/customers", tags=TAGS)',
+        ("tests/trade/test_program.py::test_every_route_asks_for_its_right",),
+    ),
+    Bug(
         "a group whose people are all erased cuts no ties any more",
         "insight/experiments/spilling.py",
         "        select cluster_id from experiments.tie where cell = $1 and experiment_id = $2\n",

@@ -22,6 +22,7 @@ from pinwheel.kernel.errors import Overloaded, Refusal
 from pinwheel.kernel.settings import Settings
 from pinwheel.kernel.web import Answer, Call, Edge, Limit, See, get, post
 from pinwheel.kernel.web.guards import client_address
+from pinwheel.kernel.web.openapi import document
 from web_world import HOST, Browser, client, nothing
 
 SECRET = "a secret of the test installation"
@@ -465,6 +466,30 @@ async def test_the_document_names_what_may_happen(edge: Edge, db: Database) -> N
     assert "/notes" not in document["paths"]
     limit = document["paths"]["/api/v1/list"]["get"]["parameters"][0]
     assert (limit["schema"]["maximum"], limit["required"]) == (100, False)
+
+
+def test_the_document_reads_like_prose() -> None:
+    async def wish() -> Answer[None]:
+        """Order at once. Send a ``key``: a repeat
+        answers with the same order."""
+        return Answer(None)
+
+    async def short() -> Answer[None]:
+        """One sentence that goes on
+        over two lines."""
+        return Answer(None)
+
+    routes = [post("/api/v1/wishes", tags=("zoo",))(wish), get("/api/v1/short")(short)]
+    made = document(routes, "1", "http://shop.test", {"Zoo": "Animals."})
+    operation = made["paths"]["/api/v1/wishes"]["post"]
+    assert operation["summary"] == "Order at once."
+    assert operation["description"].startswith("Order at once. Send a `key`: a repeat\nanswers")
+    assert operation["tags"] == ["Zoo"]
+    plain = made["paths"]["/api/v1/short"]["get"]
+    assert plain["summary"] == "One sentence that goes on over two lines."
+    assert "description" not in plain
+    assert made["tags"][0] == {"name": "Zoo", "description": "Animals."}
+    assert made["info"]["description"]
 
 
 @pytest.mark.parametrize(

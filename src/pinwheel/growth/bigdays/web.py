@@ -124,6 +124,7 @@ async def make_event(tx: Tx, data: NewEvent) -> Answer[Made]:
 
 @post(f"{ONE}/slots", scope=SCOPE, tags=TAGS, once=True, status=201, refusals=(EventFixed,))
 async def make_slot(tx: Tx, event_id: UUID, data: NewSlot) -> Answer[Made]:
+    """Add a time slot to a big day."""
     return Answer(Made(await actions.add_slot(tx, event_id, data)), status=201)
 
 

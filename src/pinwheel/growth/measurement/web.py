@@ -89,6 +89,7 @@ async def list_lifts(
 
 @get("/api/v1/growth/trials", scope=SCOPE, tags=TAGS)
 async def list_trials(tx: Tx) -> Answer[list[Trial]]:
+    """Every trial of what would have happened anyway."""
     return Answer(await incrementality.trials(tx))
 
 

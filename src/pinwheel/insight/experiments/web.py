@@ -124,6 +124,7 @@ async def create(tx: Tx, data: NewExperiment) -> Answer[Experiment]:
 
 @get(ONE, scope=SCOPE, tags=TAGS)
 async def one(tx: Tx, key: str) -> Answer[Experiment]:
+    """One experiment as it stands."""
     return Answer(await queries.experiment(tx, known(key)))
 
 
@@ -136,6 +137,7 @@ async def edit(tx: Tx, key: str, data: Plan) -> Answer[Experiment]:
 
 @post(f"{ONE}/start", scope=SCOPE, tags=TAGS, refusals=(WrongState, LayerFull, LayerUnit))
 async def start(tx: Tx, key: str, data: Because) -> Answer[Phase]:
+    """Start an experiment: from now on its units are told apart."""
     return Answer(await actions.start(tx, known(key), data.why))
 
 
@@ -154,6 +156,7 @@ async def ramp(tx: Tx, key: str, data: Ramp) -> Answer[Experiment]:
 
 @post(f"{ONE}/stop", scope=SCOPE, tags=TAGS, refusals=(WrongState,))
 async def stop(tx: Tx, key: str, data: Because) -> Answer[Experiment]:
+    """Stop an experiment and say why."""
     await actions.stop(tx, known(key), data.why)
     return Answer(await queries.experiment(tx, key))
 
@@ -207,6 +210,7 @@ async def count_rewards(tx: Tx, data: Rewards) -> Answer[Count]:
 
 @get("/api/v1/experiment-metrics", scope=SCOPE, tags=TAGS)
 async def list_metrics(tx: Tx) -> Answer[list[Metric]]:
+    """What experiments may be measured by."""
     return Answer(list((await queries.metrics(tx)).values()))
 
 

@@ -91,6 +91,7 @@ async def add_webhook(tx: Tx, data: NewEndpoint) -> Answer[Secret]:
 
 @get(ONE, scope=HOOKS, tags=TAGS)
 async def webhook(tx: Tx, endpoint_id: uuid.UUID) -> Answer[Endpoint]:
+    """One endpoint that news is sent to."""
     return Answer(await queries.endpoint(tx, endpoint_id))
 
 

@@ -65,6 +65,7 @@ class SavedMethod(msgspec.Struct, frozen=True):
 
 @get("/api/v1/me/payment-methods", tags=("payments",))
 async def my_methods(call: Call, tx: Tx) -> Answer[list[ShownMethod]]:
+    """The caller's own stored methods, without their tokens."""
     found = await methods.methods_of(tx, call.caller.person())
     return Answer([without_token(m) for m in found])
 
@@ -77,6 +78,7 @@ async def my_methods(call: Call, tx: Tx) -> Answer[list[ShownMethod]]:
     tags=("payments",),
 )
 async def keep_method(call: Call, tx: Tx, data: NewMethod) -> Answer[SavedMethod]:
+    """Store a provider's token to pay with again."""
     saved = await methods.save_method(
         tx,
         call.caller.person(),
@@ -94,6 +96,7 @@ async def keep_method(call: Call, tx: Tx, data: NewMethod) -> Answer[SavedMethod
 
 @post("/api/v1/me/payment-methods/{method_id:uuid}/default", status=204, tags=("payments",))
 async def prefer_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
+    """Use this stored method first."""
     if not await methods.set_default_method(tx, call.caller.person(), method_id):
         raise NotFound(what="payment method")
     return Answer(None)
@@ -101,6 +104,7 @@ async def prefer_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
 
 @delete("/api/v1/me/payment-methods/{method_id:uuid}", status=204, tags=("payments",))
 async def forget_method(call: Call, tx: Tx, method_id: UUID) -> Answer[None]:
+    """Take a stored method away."""
     if not await methods.remove_method(tx, call.caller.person(), method_id):
         raise NotFound(what="payment method")
     return Answer(None)
