@@ -271,6 +271,9 @@ def _middle(
     """The middle 80 % of draws of what may come: parameters as uncertain as they are, then rate,
     drop-out, number of orders and their money."""
     fits = bgnbd.drawn_fits(fit, DRAWS, rng) if fit else []
+    # Everybody's, once: in the loops each would be reckoned anew for every few thousand people.
+    weights = buyers.t + (float(np.mean(buyers.t)) or 1.0)
+    shapes = np.maximum(shrunken(buyers.x, buyers.t, 1.0) * weights, 1e-9)
     low, high = np.empty_like(each), np.empty_like(each)
     for start in range(0, len(each), 5_000):
         part = slice(start, start + 5_000)
@@ -281,9 +284,7 @@ def _middle(
                     fits[n], buyers.x[part], buyers.t_x[part], buyers.t[part], ahead, rng
                 )
             else:
-                rate = shrunken(buyers.x, buyers.t, 1.0)[part]
-                weight = buyers.t[part] + (float(np.mean(buyers.t)) or 1.0)
-                drawn = rng.gamma(np.maximum(rate * weight, 1e-9)) / weight
+                drawn = rng.gamma(shapes[part]) / weights[part]
                 count = rng.poisson(drawn * ahead).astype(np.float64)
             totals[n] = _drawn_money(money, buyers, part, each, count, rng)
         low[part], high[part] = np.quantile(totals, (0.1, 0.9), axis=0) * worn[part]
