@@ -21,8 +21,8 @@ lives below ``/api/v1/…``.
 from pinwheel.kernel.caller import Caller
 from pinwheel.kernel.rate import Limit
 from pinwheel.kernel.web.call import Answer, Call, Cookie, File, See
-from pinwheel.kernel.web.each import Each, Refused, each, refused
 from pinwheel.kernel.web.edge import Edge, Recogniser
+from pinwheel.kernel.web.itemwise import Each, Refused, each, refused
 from pinwheel.kernel.web.live import Live
 from pinwheel.kernel.web.routes import Route, delete, get, post, put, routes_of
 
