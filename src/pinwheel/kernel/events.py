@@ -124,5 +124,13 @@ class Reactions:
             self.by_event.setdefault(event, []).append(reaction)
             self.kinds[event.kind()] = event
 
+    def without(self, *names: str) -> Reactions:
+        """The same house, where these don't happen."""
+        rest = Reactions()
+        for reaction in self.by_name.values():
+            if reaction.name not in names:
+                rest.add(reaction)
+        return rest
+
     def to(self, event: type[Event], when: When) -> list[Reaction]:
         return [r for r in self.by_event.get(event, ()) if r.when == when]

@@ -38,6 +38,7 @@ Kind = Literal[
     "bargain", "help", "place", "cancel", "ship", "deliver", "review", "return", "receive", "grade"
 ]
 SCOPE = "demonstration"
+VALUES = "audience.value"  # each night's lifetime values nobody would read: the last are enough
 FIRST_NODE = NODES[0].code.upper()
 REVIEWING_SHARE = 0.75
 CARRIER = "Demonstration courier · 演示快递"
@@ -143,7 +144,7 @@ async def play_history(
     past = Database(
         db.pool,
         clock=clock,
-        reactions=db.reactions,
+        reactions=db.reactions.without(VALUES),
         cell=db.cell,
         rng=Random(f"history:{marker.at('days')}"),
         vault=db.vault,

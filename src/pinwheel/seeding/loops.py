@@ -11,6 +11,7 @@ import msgspec
 
 from pinwheel.demonstration import DemoProduct
 from pinwheel.growth import bigdays
+from pinwheel.insight import audience
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.seeding.campaigns import put_subsidised
 from pinwheel.seeding.goods import offers_of
@@ -49,6 +50,7 @@ async def open_today(
     if marker.deal_id is not None and living is not None:
         await _pay_deposits(db, marker.deal_id, living)
     async with db.transaction(actor=ACTOR) as tx:
+        tx.emit(audience.ValueDue())
         await marker.reach(tx, "growth", DONE)
     say("  teams, deals, newcomer prices, coupons / 拼团、限时优惠、新人专享、优惠券")
     say("  a big day, bargains, invitations, journeys / 大促、砍价、邀请、营销旅程")

@@ -47,6 +47,7 @@ from pinwheel.insight.audience.model import (
     SegmentSaved,
     SegmentUsed,
     TooManySegments,
+    ValueDue,
     bucket_of,
 )
 from pinwheel.insight.audience.queries import (
@@ -123,6 +124,7 @@ __all__ = [
     "TierEffect",
     "TooManySegments",
     "Value",
+    "ValueDue",
     "Words",
     "archive_segment",
     "asks",

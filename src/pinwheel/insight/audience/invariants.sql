@@ -7,9 +7,8 @@ select s.person_id, s.market, s.net_minor, p.net_minor as of_orders
  where s.net_minor is distinct from p.net_minor or s.orders is distinct from p.orders;
 
 -- promise: an order counts for nobody but the person it belongs to
-select p.order_id, p.person_id from audience.purchase p
- group by p.cell, p.order_id, p.person_id
-having (select count(*) from audience.purchase o where o.cell = p.cell and o.order_id = p.order_id) > 1;
+select order_id, array_agg(person_id) as person_ids from audience.purchase
+ group by cell, order_id having count(*) > 1;
 
 -- promise: nobody who is erased is known here
 select e.person_id from identity.v_erased e
