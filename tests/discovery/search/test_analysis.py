@@ -60,7 +60,8 @@ def test_identifiers(given_: str, key: str) -> None:
 
 def test_a_level_never_leaves_its_bits() -> None:
     document = item(1, "word " * 500, description="word " * 900, brands=["word"] * 50)
-    assert {lvl for lvl, _ in terms_of(document).levels.values()} <= set(range(1, LEVELS + 1))
+    levels = {level for level, _ in terms_of(texts_of(document)).levels.values()}
+    assert levels <= set(range(1, LEVELS + 1))
 
 
 texts = st.text(max_size=60) | st.text("三体皮包abcXYZ0123-/.'\" \n·é", max_size=40)

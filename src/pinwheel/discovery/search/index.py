@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,16 @@ import tantivy
 
 from pinwheel.discovery.search.analysis import HAN, fold, identifier
 from pinwheel.discovery.search.model import Document
-from pinwheel.discovery.search.ranking import BITS, POPULARITY_BITS, Terms, terms_of, texts
+from pinwheel.discovery.search.ranking import (
+    BITS,
+    POPULARITY_BITS,
+    PRODUCTS_KEPT,
+    Terms,
+    Texts,
+    popularity,
+    terms_of,
+    texts,
+)
 
 log = logging.getLogger("pinwheel.search")
 FORMAT = 1
@@ -87,11 +97,12 @@ def _open(path: Path, *, new: bool = False) -> tantivy.Index:
 
 
 def _entry(document: Document) -> tantivy.Document:
-    terms = terms_of(document)
+    written = texts(document)
+    bought = popularity(document)
     entry = tantivy.Document()
     entry.add_text("product", str(document.product_id))
     entry.add_text("market", market_term(document.channel, document.region))
-    _add_terms(entry, document, terms)
+    _add_terms(entry, terms_of(written), _words(written))
     for given in document.identifiers:
         if key := identifier(given):
             entry.add_text("identifier", key)
@@ -100,25 +111,30 @@ def _entry(document: Document) -> tantivy.Document:
     if document.buyable:
         entry.add_text("flag", "buyable")
     for bit in range(POPULARITY_BITS):
-        if terms.popularity >> bit & 1:
+        if bought >> bit & 1:
             entry.add_text("flag", f"popular{bit}")
     _add_orders(entry, document)
     entry.add_bytes("card", msgspec.msgpack.encode(Card(document)))
     return entry
 
 
-def _add_terms(entry: tantivy.Document, document: Document, terms: Terms) -> None:
+def _add_terms(entry: tantivy.Document, terms: Terms, words: str) -> None:
     entry.add_text("any", " ".join(terms.levels))
     for bit in range(BITS):
         entry.add_text(
             f"level{bit}", " ".join(t for t, (lvl, _) in terms.levels.items() if lvl >> bit & 1)
         )
-    for words in terms.titles:
-        entry.add_text("title", " ".join(words))
+    for title in terms.titles:
+        entry.add_text("title", " ".join(title))
     for kind in terms.kinds:
         entry.add_text("kind", kind)
-    seen = {w for ts in texts(document).values() for t in ts for w in _WORD.findall(fold(t))}
-    entry.add_text("word", " ".join(sorted(seen)))
+    entry.add_text("word", words)
+
+
+@lru_cache(maxsize=PRODUCTS_KEPT)
+def _words(written: Texts) -> str:
+    """Every word as it is spelled, for mending what is mistyped."""
+    return " ".join(sorted({w for _, ts in written for t in ts for w in _WORD.findall(fold(t))}))
 
 
 def _facets(document: Document) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ scores, however they came into the index.
 """
 
 from collections import Counter, defaultdict
+from functools import lru_cache
 from math import log
 
 import msgspec
@@ -19,6 +20,7 @@ BITS = 5
 LEVELS = (1 << BITS) - 1
 POINTS_PER_NAT = 32  # resolution of the idf in a score
 POPULARITY_BITS = 4
+PRODUCTS_KEPT = 16
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -49,34 +51,39 @@ class Terms(msgspec.Struct, frozen=True):
     levels: dict[str, tuple[int, int]]
     titles: list[list[str]]
     kinds: list[str]
-    popularity: int
 
 
-def texts(document: Document) -> dict[str, list[str]]:
-    """The document's texts by field; the languages of a title are instances of one field."""
+Texts = tuple[tuple[str, tuple[str, ...]], ...]
+"""A document's texts by field; the languages of a title are instances of one field."""
+
+
+def texts(document: Document) -> Texts:
+    """What is read of a document: the same for every market it is sold in."""
     names = [n for c in document.categories for n in (c.names.values() or [c.id])]
     values = [v for vs in document.facets.values() for v in vs if not _is_flag(v)]
     values = list(dict.fromkeys([*values, *document.words]))
-    return {
-        "title": list(document.titles.values()),
-        "kind": names,
-        "brand": document.brands,
-        "facet": [" ; ".join(values)] if values else [],
-        "description": [document.description] if document.description else [],
-    }
+    return (
+        ("title", tuple(document.titles.values())),
+        ("kind", tuple(names)),
+        ("brand", tuple(document.brands)),
+        ("facet", (" ; ".join(values),) if values else ()),
+        ("description", (document.description,) if document.description else ()),
+    )
 
 
 def _is_flag(value: str) -> bool:
     return value.casefold() in {"true", "false", "yes", "no", "是", "否"}
 
 
-def terms_of(document: Document) -> Terms:
-    """The terms of a document with their levels."""
+@lru_cache(maxsize=PRODUCTS_KEPT)
+def terms_of(written: Texts) -> Terms:
+    """The terms of a document's texts with their levels. Kept for the next ones: its other markets
+    come right after it."""
     weights: dict[str, float] = defaultdict(float)
     masks: dict[str, int] = defaultdict(int)
     titles: list[list[str]] = []
     kinds: set[str] = set()
-    by_field = texts(document)
+    by_field = dict(written)
     for field in FIELDS:
         best: dict[str, float] = {}
         for text in by_field[field.name]:
@@ -95,7 +102,6 @@ def terms_of(document: Document) -> Terms:
         {t: (level(w), masks[t]) for t, w in weights.items()},
         titles,
         sorted(k for k in kinds if k),
-        popularity(document),
     )
 
 

@@ -6,7 +6,7 @@ import tantivy
 from pinwheel.discovery.search import plan
 from pinwheel.discovery.search.analysis import Token, identifier
 from pinwheel.discovery.search.model import Document, ScorePart, Widening
-from pinwheel.discovery.search.ranking import FIELDS, MASK, terms_of
+from pinwheel.discovery.search.ranking import FIELDS, MASK, popularity, terms_of, texts
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 def reasons(ask: Ask, lookup: plan.Lookup, document: Document, score: int) -> list[ScorePart]:
     """The parts of a score, computed again from the document; what is left is closeness."""
-    terms = terms_of(document)
+    terms = terms_of(texts(document))
     parts: list[ScorePart] = []
     rest = score
     if ask.key and ask.key in {identifier(i) for i in document.identifiers}:
@@ -52,8 +52,8 @@ def reasons(ask: Ask, lookup: plan.Lookup, document: Document, score: int) -> li
     if kinds:
         points, kind = max(kinds)
         parts.append(ScorePart("kind", points, kind.replace("_", " "), ["kind"]))
-    if terms.popularity:
-        parts.append(ScorePart("popularity", terms.popularity * plan.POPULARITY_POINTS))
+    if bought := popularity(document):
+        parts.append(ScorePart("popularity", bought * plan.POPULARITY_POINTS))
     rest -= sum(p.points for p in parts)
     for tier in (plan.COMPLETE_TIER, plan.BUYABLE_TIER):
         rest -= tier if rest >= tier else 0
