@@ -12,6 +12,7 @@ from pinwheel.discovery.search import Category, Query, SearchIndex, Writer, sear
 from pinwheel.discovery.search.analysis import fold, identifier, index_terms, tokens
 from pinwheel.discovery.search.plan import words_of
 from pinwheel.discovery.search.ranking import LEVELS, terms_of
+from pinwheel.discovery.search.ranking import texts as texts_of
 
 
 def terms(text: str) -> set[str]:
