@@ -307,7 +307,7 @@ def reactions() -> Reactions:
     return Reactions(JOBS)
 
 
-async def open_database(settings: Settings) -> Database:
+async def open_database(settings: Settings, *, durable: bool = True) -> Database:
     """The database of ``settings``, with everything that reacts."""
     db = await connect(
         settings.database_url,
@@ -315,6 +315,7 @@ async def open_database(settings: Settings) -> Database:
         cell=settings.cell,
         size=settings.pool_size,
         vault=Vault.of_secret(settings.secret),
+        durable=durable,
     )
     return furnish(db, settings)
 

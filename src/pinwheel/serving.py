@@ -141,9 +141,9 @@ async def _run(settings: Settings) -> None:
     async with database_of(settings, alone=True) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         await migrate_database(url, progress=lambda name: say(f"migration {name}"))
+        logins = await _seed(settings)
         db = await app.open_database(settings)
         try:
-            logins = await _seed(settings, db)
             await _until_stopped(settings, db, stopping, logins)
         finally:
             await db.close()
@@ -175,11 +175,16 @@ async def database_of(settings: Settings, *, alone: bool = False) -> AsyncIterat
         await asyncio.gather(watcher, return_exceptions=True)
 
 
-async def _seed(settings: Settings, db: Database) -> list[str]:
-    """Fill an empty shop; the lines that say how to sign in there."""
+async def _seed(settings: Settings) -> list[str]:
+    """Fill an empty shop; the lines that say how to sign in there. After a crash it is gone on with
+    from the last day that reached the disk, so that no commit has to wait for it."""
     if app.SEED is None or not settings.demonstration:
         return []
-    return await app.SEED(db, say)
+    db = await app.open_database(settings, durable=False)
+    try:
+        return await app.SEED(db, say)
+    finally:
+        await db.close()
 
 
 async def _until_stopped(

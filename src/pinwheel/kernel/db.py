@@ -347,12 +347,13 @@ async def connect(
     vault: Vault | None = None,
     idle_seconds: int = 60,
     lock_seconds: int = 30,
+    durable: bool = True,
 ) -> Database:
     """A ``Database`` on ``url``. Statements are prepared once per connection and kept.
 
     ``idle_seconds``: so long a transaction may say nothing before its locks are taken from it: its
     process hangs, or the machine gives it no time. ``lock_seconds``: so long one waits for
-    another's.
+    another's. Not ``durable``: a commit doesn't wait for the disk, for what can be done again.
     """
     pool = await asyncpg.create_pool(
         url,
@@ -372,6 +373,7 @@ async def connect(
             "enable_seqscan": "off",
             "idle_in_transaction_session_timeout": f"{idle_seconds}s",
             "lock_timeout": f"{lock_seconds}s",
+            **({} if durable else {"synchronous_commit": "off"}),
         },
     )
     return Database(
