@@ -77,6 +77,8 @@ async def begin_day(living: Living, marker: Marker, today: dt.datetime) -> None:
             if today >= market.season.begins_at:
                 await _open(tx, living, marker, market)
         await _register(tx, living, today)
+    if not living.markets:  # the content is too small for a season
+        return
     async with living.past.transaction(actor=ACTOR) as tx:
         for market in living.markets:
             await _begin_deals(tx, living, marker, market)

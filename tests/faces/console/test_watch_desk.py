@@ -82,6 +82,9 @@ async def test_a_job_that_gave_up_is_named_with_its_error(desk: Desk) -> None:
     operator = await desk.signed_in("operator")
     page = (await operator.get("/console/watch")).text
     assert "orders.tell" in page and "ValueError: the cause" in page
+    for path in ("/console/watch", "/console/jobs", "/console/tracking"):
+        part = await operator.get(path, headers={"hx-request": "true"})
+        assert part.status_code == 200 and "<html" not in part.text and 'id="desk"' in part.text
     today = (await operator.get("/console/today")).text
     assert "Things of the house" in today and "/console/watch" in today
 

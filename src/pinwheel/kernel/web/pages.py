@@ -82,7 +82,11 @@ class Pages:
         template = environment.get_template(page)
         if part is None:
             return template.render(context)
-        return "".join(template.blocks[part](template.new_context(context)))
+        mine = template.new_context(context)
+        # What stands above the blocks, imports and names, happens before the first piece of text.
+        whole = template.root_render_func(mine)
+        next(whole, None)
+        return "".join(template.blocks[part](mine))
 
 
 def _environment(language: str, loader: BaseLoader, assets: Assets, zone: str) -> Environment:
