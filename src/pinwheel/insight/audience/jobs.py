@@ -85,6 +85,6 @@ async def score(tx: Tx) -> None:
     tx.emit(ValueDue())
 
 
-@outside(ValueDue, concurrency=1, lease_seconds=3_600, attempts=3)
+@outside(ValueDue, concurrency=1, lease_seconds=300, attempts=3)
 async def value(db: Database, events: Sequence[ValueDue]) -> None:
     await valuing.reckon_values(db)
