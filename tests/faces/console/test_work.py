@@ -35,7 +35,7 @@ async def test_a_parcel_is_sent_once_however_often_the_button_is_pressed(desk: D
     assert [s.lines for s in sight.shipments] == [[(0, 2)]]
     assert sight.lines[0].open == 1
     page = (await operator.get(f"/console/orders/{number}")).text
-    assert "Operator" in page and "order shipped" in page
+    assert "Operator" in page and "Parcel sent" in page
     assert not await desk.shop.broken()
 
 
