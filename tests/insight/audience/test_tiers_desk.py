@@ -56,7 +56,7 @@ async def test_a_tier_is_tried_before_it_is_saved(desk: Desk) -> None:
     segment_id = await settled(desk, {"if": "tier", "any_of": [1]})
     operator = await desk.signed_in("operator")
     page = (await operator.get(f"{HERE}?country=GB")).text
-    assert people_of(page) == {"the rest of the country": 5, "kent": 3, "london": 4, "york": 2}
+    assert people_of(page) == {"the rest of the country": 5, "Kent": 3, "London": 4, "York": 2}
     assert "as its country (3)" in page
     form = {
         "at": "GB",
@@ -107,10 +107,10 @@ async def test_a_city_has_a_tier_of_its_own(desk: Desk) -> None:
     page = (await operator.get(f"{HERE}?country=GB")).text
     assert people_of(page) == {
         "the rest of the country": 5,
-        "kent": 3,
-        "london": 5,
-        "york": 2,
-        "bromley, kent": 2,
+        "Kent": 3,
+        "London": 5,
+        "York": 2,
+        "Bromley, Kent": 2,
     }
 
 
