@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,16 +26,16 @@ class Killer:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *jobs: str) -> None:
         self.jobs = jobs
-        self.at, self.seen = 0, 0
+        self.at, self.seen, self.is_dead = 0, 0, False
         counted = property(lambda tx: tx.__dict__["counted_statements"], self._counted)
         monkeypatch.setattr(Tx, "statements", counted, raising=False)
 
     def _counted(self, tx: Any, statements: int) -> None:
         if statements and self.at and any(job in tx.actor for job in self.jobs):
             self.seen += 1
-            if self.seen == self.at:
-                self.at = 0
-                raise Killed
+            self.is_dead |= self.seen == self.at
+        if statements and self.is_dead:  # of a dead process nobody says anything any more
+            raise Killed
         tx.__dict__["counted_statements"] = statements
 
     async def strikes(self, db: Database, step: int) -> bool:
@@ -42,12 +43,9 @@ class Killer:
         out, and others go on."""
         assert isinstance(db.clock, SetClock)
         self.at, self.seen = step, 0
-        was_killed = False
-        try:
+        with contextlib.suppress(Killed):
             await Worker(db).drain()
-        except Killed:
-            was_killed = True
-        self.at = 0
+        was_killed, self.is_dead, self.at = self.is_dead, False, 0
         for _ in range(3):
             db.clock.travel(seconds=LEASES_SECONDS)
             await Worker(db).drain()

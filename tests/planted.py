@@ -389,6 +389,20 @@ BUGS = (
         ("tests/kernel/test_jobs.py", TOWN),
     ),
     Bug(
+        "a job that waited for its turn longer than its lease is done twice",
+        "kernel/jobs.py",
+        "                    if not await _begin(tx, reaction, job):\n",
+        "                    if not await _begin(tx, reaction, job) and False:\n",
+        ("tests/kernel/test_jobs.py",),
+    ),
+    Bug(
+        "one long reaction makes everybody's jobs wait after a crash",
+        "kernel/jobs.py",
+        "                [tx.later_than(lease_seconds(r)) for r in self.db.reactions.by_name.values()],\n",
+        "                [tx.later_than(9_999)] * len(self.db.reactions.by_name),\n",
+        ("tests/kernel/test_jobs.py",),
+    ),
+    Bug(
         "one poisonous command fails its neighbours",
         "kernel/together.py",
         "        if len(commands) == 1:\n            return [error]\n",

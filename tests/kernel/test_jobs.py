@@ -273,6 +273,63 @@ async def test_later_with_a_key_happens_once_and_not_before_its_time(
     assert await noted(db, "followed") == 1
 
 
+async def test_a_lease_is_as_long_as_its_own_reaction_may_take(
+    db: Database, clock: SetClock
+) -> None:
+    """What one reaction may take makes no other's job wait after a crash."""
+    died = 0
+
+    class Died(BaseException): ...
+
+    @outside(Rung, lease_seconds=3_600)
+    async def slow(db: Database, events: list[Rung]) -> None: ...
+
+    @outside(Rung)
+    async def quick(db: Database, events: list[Rung]) -> None:
+        nonlocal died
+        died += 1
+        if died == 1:
+            raise Died
+
+    box = Box(db, slow, quick)
+    await box.ring()
+    with pytest.raises(Died):
+        await box.worker().drain()
+    clock.travel(seconds=121)
+    await box.worker().drain()
+    assert died == 2
+
+
+async def test_a_job_whose_lease_ended_while_it_waited_is_not_begun_again(
+    db: Database, clock: SetClock
+) -> None:
+    """A reaction that does one at once is stuck with the first: another worker does both, and the
+    second one, which has waited here, is left to it."""
+    began: list[uuid.UUID] = []
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    @outside(Rung, concurrency=1)
+    async def slow(db: Database, events: list[Rung]) -> None:
+        began.append(events[0].bell_id)
+        if len(began) == 1:
+            has_begun.set()
+            await may_end.wait()
+
+    box = Box(db, slow)
+    await box.ring(uuid.UUID(int=1))
+    await box.ring(uuid.UUID(int=2))
+    stuck = box.worker()
+    await stuck.once()
+    await has_begun.wait()
+    clock.travel(seconds=121)
+    assert await box.worker().drain() == 2
+    may_end.set()
+    stuck.stop()
+    await stuck.run()
+    assert sorted(b.int for b in began) in ([1, 1, 2], [1, 2, 2])
+    assert await box.jobs() == []
+
+
 async def test_a_job_of_a_newer_release_is_left_alone(db: Database) -> None:
     @after(Rung)
     async def follow(tx: Tx, events: list[Rung]) -> None: ...

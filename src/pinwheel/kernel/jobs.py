@@ -144,28 +144,24 @@ class Worker:
             return await tx.rows(
                 Job,
                 """
-                update kernel.job j set leased_until = $3, leased_by = $4, attempts = attempts + 1
+                update kernel.job j
+                   set leased_until = ($6::timestamptz[])[array_position($5::text[], j.name)],
+                       leased_by = $3, attempts = attempts + 1
                   from (select id from kernel.job
                          where cell = $1 and parked_at is null and run_at <= $2
                            and (leased_until is null or leased_until < $2)
-                           and name = any($6::text[])
-                         order by run_at, id limit $5 for update skip locked) due
+                           and name = any($5::text[])
+                         order by run_at, id limit $4 for update skip locked) due
                  where j.cell = $1 and j.id = due.id
                 returning j.id, j.name, j.payload, j.attempts
                 """,
                 tx.cell,
                 tx.now,
-                tx.later_than(self.lease_seconds),
                 self.name,
                 CLAIM_AT_ONCE,
                 list(self.db.reactions.by_name),
+                [tx.later_than(lease_seconds(r)) for r in self.db.reactions.by_name.values()],
             )
-
-    @property
-    def lease_seconds(self) -> float:
-        """Longer than any reaction may take, or a second worker would begin what still runs."""
-        longest = max((r.lease_seconds for r in self.db.reactions.by_name.values()), default=0.0)
-        return max(120.0, 2 * longest)
 
     async def _limited(self, reaction: Reaction, job: Job) -> None:
         limit = self._limits.setdefault(reaction.name, asyncio.Semaphore(reaction.concurrency))
@@ -177,6 +173,8 @@ class Worker:
         try:
             if reaction.when == "outside":
                 async with self.db.transaction(actor=f"job:{job.name}") as tx:
+                    if not await _begin(tx, reaction, job):
+                        return  # it waited here for its turn until another worker took it
                     events = await _events(tx, job)
                 async with asyncio.timeout(reaction.lease_seconds):
                     await reaction.call(self.db, events)
@@ -292,6 +290,27 @@ async def _set_tick(tx: Tx, reaction: Reaction, error: str | None) -> None:
         tx.now + dt.timedelta(seconds=reaction.seconds),
         error,
         tx.now,
+    )
+
+
+def lease_seconds(reaction: Reaction) -> float:
+    """Longer than it may take, or a second worker would begin what still runs."""
+    return max(120.0, 2 * reaction.lease_seconds)
+
+
+async def _begin(tx: Tx, reaction: Reaction, job: Job) -> bool:
+    """Its time runs from now on; False: its lease ended before it began, and another has it."""
+    return bool(
+        await tx.run(
+            """
+            update kernel.job set leased_until = $4
+             where cell = $1 and id = $2 and attempts = $3
+            """,
+            tx.cell,
+            job.id,
+            job.attempts,
+            tx.later_than(lease_seconds(reaction)),
+        )
     )
 
 

@@ -29,13 +29,13 @@ async def test_what_is_found_is_ordered_in_three_calls(shop: Storefront) -> None
     line = next(p for p in found["products"] if p["offer_id"] and p["available"])
     seen = await asked(http, f"/products/{line['id']}", market="GB")
     [offer] = [o for v in seen["variants"] for o in v["offers"] if o["is_best"]]
-    assert offer["offer_id"] == line["offer_id"] and offer["cost"] == line["cost"]
+    assert offer["offer_id"] == line["offer_id"] and offer["price"] == line["price"]
     items = [{"offer_id": offer["offer_id"], "quantity": 1}]
     wish = {"items": items, "market": "GB", "country": market["countries"][0]}
     quote = await http.post("/api/v1/quotes", json=wish)
     assert quote.status_code == 200, quote.text
     goods = quote.json()["goods_minor"]
-    assert goods == offer["cost"]["price_minor"]
+    assert goods == offer["price"]["price_minor"]
     assert {d["code"] for d in market["deliveries"]} >= {quote.json()["delivery"]}
 
 
@@ -54,7 +54,7 @@ async def test_prices_and_stock_are_those_of_the_page(shop: Storefront) -> None:
             for o in v["offers"]
             if o["is_best"]
         )
-        assert (mine["cost"]["price_minor"], mine["cost"]["currency"], mine["available"] > 0) == (
+        assert (mine["price"]["price_minor"], mine["price"]["currency"], mine["available"] > 0) == (
             best["price_minor"],
             best["currency"],
             best["available"],
@@ -82,7 +82,7 @@ async def test_facets_narrow_by_what_the_answer_named(shop: Storefront) -> None:
     part = await asked(http, "/products", category="books", facet=f"brand:{value['value']}")
     assert part["total"] == value["count"] < whole["total"]
     assert {p["brand"] for p in part["products"]} == {value["value"]}
-    dearest = max(p["cost"]["price_minor"] for p in whole["products"])
+    dearest = max(p["price"]["price_minor"] for p in whole["products"])
     few = await asked(http, "/products", category="books", price_min_minor=dearest)
     assert 0 < few["total"] < whole["total"]
 
@@ -90,7 +90,7 @@ async def test_facets_narrow_by_what_the_answer_named(shop: Storefront) -> None:
 async def test_bad_questions_get_a_sentence(shop: Storefront) -> None:
     http = program(shop)
     for query, what in [
-        ({"market": "XX"}, "GET /api/v1/markets"),
+        ({"market": "XX"}, "XX"),
         ({"facet": "colour"}, "code:value"),
         ({"category": "nonsense"}, "GET /api/v1/categories"),
         ({"after": "%%%"}, "after"),
@@ -114,7 +114,7 @@ async def test_what_is_not_published_is_not_there(shop: Storefront) -> None:
     ).status_code == 404
 
 
-async def test_suggestions_and_departments(shop: Storefront) -> None:
+async def test_suggestions_and_categories(shop: Storefront) -> None:
     http = program(shop)
     tops = [c for c in await asked(http, "/categories") if c["parent_id"] is None]
     assert tops and all(c["name"]["en"] for c in tops)

@@ -1,4 +1,4 @@
-"""What is for sale, for programs: markets, departments, products with their offers, and what is
+"""What is for sale, for programs: markets, categories, products with their offers, and what is
 meant while one types. The same search, prices and stock as on the pages."""
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pinwheel.faces.storefront.showing import costs_of, pictures_of
 from pinwheel.growth import community
 from pinwheel.kernel import listing
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.errors import Invalid, Refusal
+from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Call, get
-from pinwheel.trade import catalogue, pricing
+from pinwheel.trade import catalogue, orders, pricing
 
 TAGS = ("Products",)
 MOST_SHOWN = 1_000
@@ -30,12 +30,6 @@ Code = Annotated[str, Meta(max_length=40)]
 Text = Annotated[str, Meta(max_length=200)]
 Minor = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
 Chosen = Annotated[list[Annotated[str, Meta(max_length=260)]], Meta(max_length=40)]
-
-
-class UnknownMarket(Refusal):
-    status = 404
-    en = "There is no market {market}. GET /api/v1/markets lists those that there are."
-    zh = "没有 {market} 这个市场。可用的市场见 GET /api/v1/markets。"
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -61,7 +55,7 @@ class MarketSeen(msgspec.Struct, frozen=True):
     deliveries: list[Delivery]
 
 
-class Department(msgspec.Struct, frozen=True):
+class CategorySeen(msgspec.Struct, frozen=True):
     """A category that products stand in; ``parent_id`` is None at the top."""
 
     id: uuid.UUID
@@ -71,7 +65,7 @@ class Department(msgspec.Struct, frozen=True):
     position: int
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
+class PriceSeen(msgspec.Struct, frozen=True, kw_only=True):
     """What one piece costs this caller, in minor units. ``was_minor``: what may be struck through
     beside it; ``label``: why it is less; ``steps``: from how many on a piece costs less."""
 
@@ -95,7 +89,7 @@ class ProductLine(msgspec.Struct, frozen=True, kw_only=True):
     image_url: str
     variants: int
     offer_id: uuid.UUID | None
-    cost: Cost
+    price: PriceSeen
     dearest_minor: int
     available: int
     rating: float | None
@@ -125,7 +119,7 @@ class OfferSeen(msgspec.Struct, frozen=True, kw_only=True):
     is_own: bool
     is_best: bool
     condition: str
-    cost: Cost
+    price: PriceSeen
     available: int
     expected_on: str | None
     max_per_order: int | None
@@ -170,7 +164,7 @@ def _market(call: Call, frame: Frame, code: str) -> pricing.Market:
     if not code:
         return market_of(call, frame)
     if code not in frame.markets:
-        raise UnknownMarket(market=code)
+        raise orders.UnknownMarket(market=code)
     return frame.markets[code]
 
 
@@ -196,15 +190,16 @@ async def markets(call: Call, db: Database) -> list[MarketSeen]:
 
 
 @get("/api/v1/categories", tags=TAGS)
-async def categories(call: Call, db: Database) -> list[Department]:
-    """The departments, a parent before its children."""
+async def categories(call: Call, db: Database) -> list[CategorySeen]:
+    """The categories, a parent before its children."""
     frame = await frame_of(db)
     return [
-        Department(c.id, c.parent_id, c.slug, c.name, c.position) for c in frame.categories.values()
+        CategorySeen(c.id, c.parent_id, c.slug, c.name, c.position)
+        for c in frame.categories.values()
     ]
 
 
-@get("/api/v1/products", tags=TAGS, refusals=(UnknownMarket,))
+@get("/api/v1/products", tags=TAGS, refusals=(orders.UnknownMarket,))
 async def products(
     call: Call,
     db: Database,
@@ -305,7 +300,7 @@ async def _lines(
             image_url=next(iter(_pictures(call, one.media)), ""),
             variants=one.variants,
             offer_id=one.offer_id if one.variants == 1 else None,
-            cost=_cost(prices[one.offer_id], tags.get(one.offer_id)),
+            price=_price(prices[one.offer_id], tags.get(one.offer_id)),
             dearest_minor=one.dearest_minor,
             available=one.free,
             rating=one.rating,
@@ -316,8 +311,8 @@ async def _lines(
     ]
 
 
-def _cost(price: pricing.Price, tag: Tag | None) -> Cost:
-    return Cost(currency=price.currency, **costs_of(price, tag))
+def _price(price: pricing.Price, tag: Tag | None) -> PriceSeen:
+    return PriceSeen(currency=price.currency, **costs_of(price, tag))
 
 
 def _url(call: Call, slug: str) -> str:
@@ -330,7 +325,7 @@ def _pictures(call: Call, media: Sequence[Mapping[str, Any]]) -> list[str]:
     return [u if u.startswith("http") else origin_of(call) + u for u in urls]
 
 
-@get("/api/v1/products/{product_id:uuid}", tags=TAGS, refusals=(UnknownMarket,))
+@get("/api/v1/products/{product_id:uuid}", tags=TAGS, refusals=(orders.UnknownMarket,))
 async def product(call: Call, tx: Tx, product_id: uuid.UUID, market: Code = "") -> ProductSeen:
     """A product with its variants, and of each every offer with its price and stock.
 
@@ -384,16 +379,16 @@ def _offers(found: offering.Offered | None) -> list[OfferSeen]:
             is_own=s.own,
             is_best=s is found.best,
             condition=s.condition,
-            cost=_cost(price, found.tags.get(s.offer_id)),
+            price=_price(plain, found.tags.get(s.offer_id)),
             available=max(0, s.free),
             expected_on=s.expected_on.isoformat() if s.expected_on and s.here <= 0 else None,
             max_per_order=s.max_per_order,
         )
-        for s, price in [(found.best, found.price), *found.others]
+        for s, plain in [(found.best, found.price), *found.others]
     ]
 
 
-@get("/api/v1/suggestions", tags=TAGS, refusals=(UnknownMarket,))
+@get("/api/v1/suggestions", tags=TAGS, refusals=(orders.UnknownMarket,))
 async def suggestions(call: Call, db: Database, q: Text = "", market: Code = "") -> Suggestions:
     """What may be meant, while one types."""
     here = _market(call, await frame_of(db), market)

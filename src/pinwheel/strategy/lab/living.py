@@ -19,7 +19,7 @@ from pinwheel.insight import experiments
 from pinwheel.kernel.clock import SetClock, new_id
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
-from pinwheel.kernel.jobs import Worker
+from pinwheel.kernel.jobs import Worker, lease_seconds
 from pinwheel.kernel.together import apart
 from pinwheel.strategy.lab.incidents import WorkerKilled
 from pinwheel.strategy.lab.model import (
@@ -367,13 +367,14 @@ class City:
         """The jobs are done; a worker that is killed in the middle is replaced, and what it had
         taken is taken again when its lease is over."""
         for _ in range(1000):
-            worker = Worker(self.db)
             try:
-                await worker.drain()
+                await Worker(self.db).drain()
                 return
             except WorkerKilled:
                 self.kills += 1
-                self.clock.travel(seconds=worker.lease_seconds + 1)
+                self.clock.travel(
+                    seconds=1 + max(map(lease_seconds, self.db.reactions.by_name.values()))
+                )
         raise RuntimeError("the workers were killed a thousand times in one slot")
 
 

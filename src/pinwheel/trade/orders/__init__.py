@@ -117,6 +117,7 @@ from pinwheel.trade.orders.model import (
     Shipment,
     StaleQuote,
     TenderMismatch,
+    UnknownMarket,
     number_of,
     share,
 )
@@ -237,6 +238,7 @@ __all__ = [
     "Terms",
     "TooManyTaps",
     "UndoOver",
+    "UnknownMarket",
     "Viewer",
     "Wish",
     "add_replacement",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -48,21 +47,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     seller_id: uuid.UUID = marketplace.OWN_SELLER_ID
 
 
-class StockPosition(msgspec.Struct, frozen=True):
-    """One seller's stock of one variant at one node: ``on_hand`` less ``reserved`` and the safety
-    stock, plus the back-order limit, is ``atp``, what can be promised."""
+class StockPosition(inventory.Position, frozen=True):
+    """A position with the ``sku`` it is known by."""
 
-    variant_id: uuid.UUID
     sku: str
-    seller_id: uuid.UUID
-    node: str
-    on_hand: int
-    reserved: int
-    atp: int
-    is_open: bool
-    safety_stock: int
-    backorder_limit: int
-    expected_on: dt.date | None
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -86,8 +74,8 @@ async def stock_positions(
     rows = await tx.rows(
         StockPosition,
         """
-        select p.variant_id, v.sku, p.seller_id, p.node, p.on_hand, p.reserved, p.atp, p.is_open,
-               p.safety_stock, p.backorder_limit, p.expected_on
+        select p.variant_id, p.seller_id, p.node, p.on_hand, p.reserved, p.atp, p.is_open,
+               p.safety_stock, p.backorder_limit, p.expected_on, v.sku
           from inventory.v_atp p join catalogue.v_variant v on v.variant_id = p.variant_id
          where p.cell = $1 and ($2::text is null or p.node = $2)
            and ($3::uuid[] is null or p.variant_id = any($3))
