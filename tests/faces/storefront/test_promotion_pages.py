@@ -6,6 +6,7 @@ import datetime as dt
 from uuid import UUID
 
 from faces.storefront.test_buying import checkout_form, put_something
+from pinwheel.kernel.clock import SetClock
 from pinwheel.trade import promotions
 from storefront_world import Storefront, text_of
 
@@ -100,6 +101,33 @@ async def test_a_deal_is_sold_and_waited_for(shop: Storefront) -> None:
     assert "How reductions go together" in (await second.get("/help/promotions")).text
     async with shop.db.transaction() as tx:
         await promotions.stop(tx, deal)
+
+
+async def test_the_navigation_offers_only_what_there_is(shop: Storefront) -> None:
+    """A deal in pounds is nothing for whoever pays in dollars."""
+    clock = shop.db.clock
+    assert isinstance(clock, SetClock)
+    here, there = shop.browser(), shop.browser()
+    offer = await put_something(shop, here, nth=3)
+    await there.get("/cart")
+    await there.post("/market", {"market": "US", "next": "/cart"})
+    assert "/deals" not in (await here.get("/cart")).text
+    now = shop.db.clock.now()
+    terms = promotions.Terms(
+        kind=promotions.PercentageOff(5000),
+        scope=promotions.Scope(offers=[UUID(offer)]),
+        limits=promotions.Limits(uses=1, counts="pieces"),
+        conditions=GBP,
+    )
+    ends_at = now + dt.timedelta(hours=2)
+    deal = await promote(shop, terms, is_deal=True, starts_at=now, ends_at=ends_at)
+    clock.travel(seconds=10)
+    assert "/en/deals" in (await here.get("/cart")).text
+    assert "/deals" not in (await there.get("/cart")).text
+    async with shop.db.transaction() as tx:
+        await promotions.stop(tx, deal)
+    clock.travel(seconds=10)
+    assert "/deals" not in (await here.get("/cart")).text
 
 
 async def test_the_price_box_says_what_the_cart_will_say(shop: Storefront) -> None:

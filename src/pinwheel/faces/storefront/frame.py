@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from pinwheel.faces.storefront import queries
-from pinwheel.kernel.db import Database
+from pinwheel.growth import bigdays, newcomers, social
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import Call
-from pinwheel.trade import catalogue, orders, pricing, returns
+from pinwheel.trade import catalogue, orders, pricing, promotions, returns
 
 KEPT_SECONDS = 10
 MARKET_COOKIE = "market"
@@ -31,6 +32,7 @@ class Frame(msgspec.Struct, frozen=True):
     markets: dict[str, pricing.Market]
     deliveries: dict[str, list[Any]]
     trials: dict[tuple[str, uuid.UUID], returns.TrialRule]
+    ways: dict[str, frozenset[str]]  # by market, the pages of growth that have something to show
 
     def children(self, category_id: uuid.UUID | None) -> list[catalogue.Category]:
         found = [c for c in self.categories.values() if c.parent_id == category_id]
@@ -54,16 +56,30 @@ async def frame_of(db: Database) -> Frame:
         for option in await orders.delivery_options(tx):
             if option.is_active:
                 deliveries.setdefault(option.market, []).append(option)
+        markets = {m.code: m for m in (await pricing.markets(tx)).values() if m.active}
         frame = Frame(
             at=now,
             categories={c.id: c for c in await catalogue.categories(tx)},
             labels={label.code: label for label in await queries.labels(tx)},
-            markets={m.code: m for m in (await pricing.markets(tx)).values() if m.active},
+            markets=markets,
             deliveries=deliveries,
             trials={(r.market, r.category_id): r for r in await returns.trial_rules(tx)},
+            ways=await _ways(tx, markets),
         )
     _frames[db] = frame
     return frame
+
+
+async def _ways(tx: Tx, markets: Mapping[str, pricing.Market]) -> dict[str, frozenset[str]]:
+    """Where there is something to get in a market. A page without anything isn't offered."""
+    deals = {d.promotion.terms.conditions.currency for d in await promotions.deals(tx)}
+    here = {
+        "/deals": {c for c, m in markets.items() if not deals.isdisjoint(("", m.currency))},
+        "/bargains": {b.market for b in await social.running_bargain_campaigns(tx)},
+        "/newcomers": {o.market for o in await newcomers.offers(tx) if o.is_on},
+        "/days": {d.market for d in await bigdays.calendar(tx, shown_only=True)},
+    }
+    return {c: frozenset(path for path, there in here.items() if c in there) for c in markets}
 
 
 def said(words: Mapping[str, str], language: str) -> str:
@@ -111,6 +127,7 @@ async def surroundings(call: Call) -> dict[str, Any]:
     if frame.markets:
         here = market_of(call, frame)
         found["market"] = here
+        found["ways"] = frame.ways[here.code]
         found["markets"] = [
             (m.code, f"{said(m.name, call.language)} · {m.currency}")
             for m in frame.markets.values()

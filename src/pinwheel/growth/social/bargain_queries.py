@@ -233,9 +233,9 @@ def _line(campaign: BargainCampaign, counts: Any) -> BargainCampaignLine:
 
 
 async def running_bargain_campaigns(
-    tx: Tx, market: str, *, offer_ids: Sequence[uuid.UUID] | None = None
+    tx: Tx, market: str | None = None, *, offer_ids: Sequence[uuid.UUID] | None = None
 ) -> list[BargainCampaign]:
-    """What may be bargained for in a market now."""
+    """What may be bargained for now, in a market or in any."""
     return await tx.rows(
         BargainCampaign,
         """
@@ -243,8 +243,9 @@ async def running_bargain_campaigns(
                least_cut_minor, window_seconds, budget_id, pieces_total, stock, per_identity,
                helps_per_identity, state, starts_at, ends_at
           from social.bargain_campaign
-         where cell = $1 and market = $2 and state = 'running' and starts_at <= $3
-           and (ends_at is null or ends_at > $3) and ($4::uuid[] is null or offer_id = any($4))
+         where cell = $1 and ($2::text is null or market = $2)
+           and state = 'running' and starts_at <= $3 and (ends_at is null or ends_at > $3)
+           and ($4::uuid[] is null or offer_id = any($4))
          order by id desc limit 100
         """,
         tx.cell,
