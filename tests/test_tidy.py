@@ -9,6 +9,8 @@ from functools import cache, wraps
 from pathlib import Path
 
 import pytest
+from babel.messages import pofile
+from jinja2.ext import babel_extract
 
 SOURCE = Path(__file__).parents[1] / "src" / "pinwheel"
 FILES = sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py"))
@@ -147,3 +149,34 @@ def test_every_folder_has_a_door(folder: str) -> None:
     door = SOURCE / folder / "__init__.py"
     assert door.is_file(), f"{folder} has no __init__.py"
     assert ast.get_docstring(ast.parse(door.read_text("utf-8"))), f"{folder} has no docstring"
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """What a page or a handler says in the reader's language, in English."""
+    if path.suffix == ".html":
+        how = {"extensions": "jinja2.ext.do,jinja2.ext.i18n", "newstyle_gettext": "true"}
+        with path.open("rb") as page:
+            for _, _, message, _ in babel_extract(page, ("_", "gettext", "ngettext"), [], how):
+                yield message[0] or "" if isinstance(message, tuple) else message or ""
+        return
+    for node in ast.walk(parsed(str(path.relative_to(SOURCE)))):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "say" and node.args:
+            said = node.args[0]
+            if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                yield said.value
+
+
+def test_whatever_is_said_is_said_in_chinese_too() -> None:
+    known = set()
+    for file in (SOURCE / "words").rglob("*.po"):
+        with file.open("rb") as catalogue:
+            for entry in pofile.read_po(catalogue):
+                if entry.string:
+                    known.add(entry.id[0] if isinstance(entry.id, tuple) else entry.id)
+    missing = [
+        f"{path.relative_to(SOURCE)} says “{message}”"
+        for path in [*SOURCE.rglob("*.html"), *SOURCE.rglob("*.py")]
+        for message in sentences(path)
+        if message and message not in known and message.replace("%%", "%") not in known
+    ]
+    assert not missing, "no words for it in words/zh_CN:\n" + "\n".join(missing)

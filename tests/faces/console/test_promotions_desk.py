@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from console_world import Desk
-from pinwheel.trade import promotions
+from pinwheel.trade import budgets, promotions
 
 FORM = {"name_en": "Ten off", "name_zh": "九折", "kind": "percentage", "percent": "10"}
 
@@ -51,6 +51,24 @@ async def test_every_kind_comes_back_as_it_was_typed(desk: Desk) -> None:
         for text in fields.values():
             for line in text.split("\n"):
                 assert line.split(" ")[0] in page, (kind, line)
+
+
+async def test_a_budget_and_the_seller_share_what_it_costs(desk: Desk) -> None:
+    """Both are chosen by name; a part that nobody pays is refused as it stands."""
+    async with desk.db.transaction(actor="test") as tx:
+        [budget] = await budgets.open_budgets(tx, [budgets.NewBudget(name="Fair", currency="GBP")])
+    browser = await desk.signed_in("operator")
+    assert "Fair · GBP" in (await browser.get("/console/promotions/new?kind=percentage")).text
+    half = {**FORM, "currency": "GBP", "payers": [str(budget), ""], "shares": ["60", "40"]}
+    wrong = await browser.post("/console/promotions", half)
+    assert wrong.status_code == 422 and "choose who pays 40 %" in wrong.text
+    saved = await browser.post("/console/promotions", {**half, "payers": [str(budget), "seller"]})
+    path = re.sub(r"^/en", "", saved.headers["location"])
+    page = (await browser.get(path)).text
+    assert f'value="{budget}" selected' in page and 'value="seller" selected' in page
+    async with desk.db.reading() as tx:
+        [found] = (await promotions.promotions(tx)).items
+    assert found.terms.funding == [promotions.Share(6000, budget), promotions.Share(4000, None)]
 
 
 async def test_codes_are_made_and_downloaded(desk: Desk) -> None:

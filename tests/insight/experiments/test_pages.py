@@ -92,7 +92,6 @@ async def test_a_refused_form_is_shown_as_it_was_written(desk: Desk) -> None:
         {"v_weight": ["50", "40", "", ""]},
         {"v_weight": ["50", "many", "", ""]},
         {"key": "Not A Key"},
-        {"segments": "nobody"},
         {"unit": "planet"},
         {"en": ""},
         {"mode": "bandit", "unit": "cluster"},

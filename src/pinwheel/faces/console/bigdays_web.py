@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import chosen, segment_choices
 from pinwheel.faces.console.frame import attempt, names_of, shown
 from pinwheel.faces.console.money import minor_of
 from pinwheel.growth import bigdays
@@ -16,7 +17,7 @@ from pinwheel.growth.bigdays import BigDay, Change, EventDeal, NewDeal, NewEvent
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, See, get, post
-from pinwheel.trade import pricing
+from pinwheel.trade import budgets, pricing
 
 SCOPE = "bigdays"
 Line = Annotated[str, Meta(max_length=120)]
@@ -44,6 +45,7 @@ async def days_page(call: Call, tx: Tx) -> Answer[list[BigDay]]:
         call.say("Big days"),
         "bigdays",
         markets=[m.code for m in (await pricing.markets(tx)).values() if m.active],
+        segments=await segment_choices(tx),
     )
 
 
@@ -127,7 +129,9 @@ async def day_page(call: Call, tx: Tx, event_id: UUID) -> Answer[DaySight]:
         bars=bars(sight.board.per_minute),
         skus={p.offer_id: p.sku for p in sight.board.stock},
         names=await names_of(tx, [c.by for c in sight.history]),
+        open_budgets=await budgets.budgets(tx, open_only=True),
         markets=[m.code for m in (await pricing.markets(tx)).values() if m.active],
+        segments=await segment_choices(tx),
     )
 
 
@@ -194,17 +198,13 @@ async def add_deal(call: Call, db: Database, event_id: UUID, data: DealForm) -> 
     async def verb(tx: Tx) -> UUID:
         event = await bigdays.event(tx, event_id)
         has_deposit = bool(data.deposit.strip())
-        try:
-            budget = UUID(data.budget_id.strip()) if data.budget_id.strip() else None
-        except ValueError as error:
-            raise Invalid("budget_id", "this is no budget's id", "这不是预算编号") from error
         new = NewDeal(
             slot_id=data.slot_id,
             offer_id=await bigdays.offer_of_sku(tx, data.sku.strip()),
             price_minor=minor_of(data.price, event.currency),
             pieces=data.pieces,
             per_person=data.per_person,
-            budget_id=budget,
+            budget_id=chosen("budget_id", data.budget_id),
             deposit_minor=minor_of(data.deposit, event.currency) if has_deposit else None,
             balance_from=instant("balance_from", data.balance_from) if has_deposit else None,
             balance_until=instant("balance_until", data.balance_until) if has_deposit else None,

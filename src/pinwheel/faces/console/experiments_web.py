@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import segment_choices
 from pinwheel.faces.console.experiments_charts import bars, curve
 from pinwheel.faces.console.frame import attempt, names_of, shown, with_query
 from pinwheel.insight import experiments
@@ -118,7 +119,7 @@ class DraftForm(msgspec.Struct, kw_only=True):
     layer_share: Percent = 100
     holdout: Percent = 0
     rollout: Percent = 100
-    segments: Text = ""
+    segments: Annotated[list[UUID], Meta(max_length=100)] = []
     goal: Annotated[str, Meta(max_length=60)] = "buyers"
     metrics: Annotated[list[str], Meta(max_length=20)] = []
     guardrails: Annotated[list[str], Meta(max_length=10)] = []
@@ -147,7 +148,7 @@ def plan_of(form: DraftForm) -> Plan:
             layer_share=round(form.layer_share * 100),
             holdout=round(form.holdout * 100),
             rollout=round(form.rollout * 100),
-            segments=[UUID(one) for one in form.segments.replace(",", " ").split()],
+            segments=form.segments,
             goal=form.goal,
             metrics=[m for m in form.metrics if m],
             guardrails=[Guardrail(m, form.tolerance / 100) for m in form.guardrails if m],
@@ -163,8 +164,8 @@ def plan_of(form: DraftForm) -> Plan:
     except (ValueError, OverflowError) as error:
         raise Invalid(
             "variations",
-            "a weight is a number of per cent, a segment its id",
-            "权重应为百分数，人群应为其编号",
+            "a weight is a number of per cent",
+            "权重应为百分数",
         ) from error
 
 
@@ -183,7 +184,7 @@ def form_of(experiment: experiments.Experiment | None) -> DraftForm:
         v_weight=[f"{v.weight / 100:g}" for v in plan.variations],
         v_en=[v.en for v in plan.variations], v_zh=[v.zh for v in plan.variations],
         layer=plan.layer or "", layer_share=plan.layer_share / 100, holdout=plan.holdout / 100,
-        rollout=plan.rollout / 100, segments=" ".join(map(str, plan.segments)), goal=plan.goal,
+        rollout=plan.rollout / 100, segments=list(plan.segments), goal=plan.goal,
         metrics=list(plan.metrics), guardrails=[g.metric for g in plan.guardrails],
         tolerance=100 * (plan.guardrails[0].tolerance if plan.guardrails else 0.02),
         alpha=100 * plan.alpha, horizon=plan.horizon, least=plan.least,
@@ -214,6 +215,7 @@ async def _draft(call: Call, tx: Tx, form: DraftForm, state: str, **more: Any) -
         every_metric=[(m.key, named(m, call.language)) for m in metrics],
         goals=[(m.key, named(m, call.language)) for m in metrics if m.kind != "incremental"],
         rows=max(ROWS, len(form.v_key)),
+        segments=await segment_choices(tx),
         **more,
     )
 

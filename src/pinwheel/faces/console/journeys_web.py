@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from pinwheel.faces.console.choices import segment_choices
 from pinwheel.faces.console.frame import attempt, shown
 from pinwheel.faces.console.journey_form import (
     UNITS,
@@ -18,7 +19,6 @@ from pinwheel.faces.console.journey_form import (
 from pinwheel.ground import messages
 from pinwheel.growth import journeys
 from pinwheel.growth.journeys import Funnel, Journey, Measured, Plan, Standing
-from pinwheel.insight import audience
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.trade import promotions
@@ -60,11 +60,10 @@ async def new_journey(call: Call, tx: Tx) -> Answer[NoJourneyYet]:
 
 
 async def _choices(call: Call, tx: Tx) -> dict[str, Any]:
-    segments = await audience.segments(tx)
     running = (await promotions.promotions(tx, state="active", limit=200)).items
     return {
         "events": sorted(journeys.KINDS),
-        "segments": [(str(s.id), s.name) for s in segments],
+        "segments": await segment_choices(tx),
         "templates": [(t.slug, t.name) for t in await messages.templates(tx)],
         "coupons": [
             (str(p.id), p.name.get(call.language) or p.name.get("en", ""))

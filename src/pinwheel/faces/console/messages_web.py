@@ -9,12 +9,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import segment_choices
 from pinwheel.faces.console.frame import attempt, shown, with_query, words_of
 from pinwheel.ground import messages
 from pinwheel.ground.messages import LetterLine, LetterSight, Rules, Template
 from pinwheel.growth import journeys
 from pinwheel.growth.journeys import Campaign, Letters, Measured, Members, NewCampaign
-from pinwheel.insight import audience
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
@@ -149,7 +149,7 @@ async def campaigns(call: Call, tx: Tx) -> Answer[CampaignsDesk]:
         call.say("Campaigns"),
         "campaigns",
         letters=[(t.slug, t.name) for t in await messages.templates(tx)],
-        segments=[(s.id, f"{s.name} ({s.size})") for s in await audience.segments(tx)],
+        segments=await segment_choices(tx),
     )
 
 

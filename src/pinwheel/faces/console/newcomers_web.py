@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import chosen
 from pinwheel.faces.console.frame import attempt, shown
 from pinwheel.faces.console.money import minor_of
 from pinwheel.growth import newcomers
@@ -15,7 +16,7 @@ from pinwheel.growth.newcomers import NewOffer, NewPool, PayBack, Pool, PoolOffe
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, See, get, post
-from pinwheel.trade import pricing
+from pinwheel.trade import budgets, pricing
 
 SCOPE = "newcomers"
 Line = Annotated[str, Meta(max_length=120)]
@@ -35,6 +36,7 @@ async def pools_page(call: Call, tx: Tx) -> Answer[list[Pool]]:
         call.say("Newcomers"),
         "newcomers",
         currencies={o.pool_id: o.currency for o in offers},
+        open_budgets=await budgets.budgets(tx, open_only=True),
     )
 
 
@@ -53,17 +55,13 @@ async def open_pool(call: Call, db: Database, data: PoolForm) -> See[Any]:
     percent = data.cost_percent.strip()
     if percent and not (percent.isdigit() and int(percent) <= 100):
         raise Invalid("cost_percent", "a whole number up to 100", "请填写不超过 100 的整数")
-    try:
-        budget = UUID(data.budget_id.strip()) if data.budget_id.strip() else None
-    except ValueError as error:
-        raise Invalid("budget_id", "this is no budget's id", "这不是预算编号") from error
     new = NewPool(
         name_en=data.name_en.strip() or data.name_zh.strip() or "–",
         name_zh=data.name_zh.strip() or data.name_en.strip() or "–",
         per_identity=data.per_identity,
         per_home=data.per_home,
         cost_percent=int(percent) if percent else None,
-        budget_id=budget,
+        budget_id=chosen("budget_id", data.budget_id),
     )
 
     async def verb(tx: Tx) -> UUID:

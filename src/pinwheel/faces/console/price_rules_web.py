@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import chosen
 from pinwheel.faces.console.frame import attempt, names_of, refused, shown, with_query
 from pinwheel.faces.console.money import minor_of
 from pinwheel.kernel import listing
@@ -261,10 +262,6 @@ async def set_guard(call: Call, db: Database, data: GuardForm) -> See[Any]:
         found = await orders.articles(tx, skus=[data.sku.strip()])
         if not found:
             raise Invalid("sku", "not sold here", "未找到该商品")
-        try:
-            budget = UUID(data.loss_budget_id) if data.loss_budget_id else None
-        except ValueError as error:
-            raise Invalid("loss_budget_id", "choose one of the list", "请从列表中选择") from error
         answers = await pricing.set_guards(
             tx,
             [
@@ -274,7 +271,7 @@ async def set_guard(call: Call, db: Database, data: GuardForm) -> See[Any]:
                     currency=data.currency,
                     cost_minor=minor_of(data.cost, data.currency) if data.cost.strip() else None,
                     floor_minor=minor_of(data.floor, data.currency) if data.floor.strip() else None,
-                    loss_budget_id=budget,
+                    loss_budget_id=chosen("loss_budget_id", data.loss_budget_id),
                     reason=data.reason,
                 )
             ],

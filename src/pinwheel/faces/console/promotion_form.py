@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import zip_longest
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import chosen
 from pinwheel.ground import ledger
 from pinwheel.kernel.errors import Invalid
 from pinwheel.trade.promotions import (
@@ -37,6 +39,7 @@ from pinwheel.trade.promotions import (
 Text = Annotated[str, Meta(max_length=200)]
 Short = Annotated[str, Meta(max_length=40)]
 Many = Annotated[str, Meta(max_length=20_000)]
+SELLER = "seller"  # pays: whoever sells it
 KINDS = (
     ("percentage", "Percentage off"),
     ("amount", "Amount off"),
@@ -73,7 +76,7 @@ class PromotionForm(msgspec.Struct):
     code: Short = ""
     coupon: bool = False
     first_order: bool = False
-    segments: Text = ""
+    segments: Annotated[list[Short], Meta(max_length=100)] = []
     min_spend: Short = ""
     most_off: Short = ""
     weekdays: list[Annotated[int, Meta(ge=1, le=7)]] = []
@@ -89,7 +92,8 @@ class PromotionForm(msgspec.Struct):
     priority: Annotated[int, Meta(ge=0, le=10_000)] = 100
     starts_at: Short = ""
     ends_at: Short = ""
-    funding: Many = ""
+    payers: Annotated[list[Short], Meta(max_length=20)] = []
+    shares: Annotated[list[Short], Meta(max_length=20)] = []
 
     def wanted_skus(self) -> list[str]:
         """Every SKU that is named anywhere."""
@@ -116,7 +120,7 @@ class PromotionForm(msgspec.Struct):
                     per_person=_count(self.per_person, "per_person"),
                     counts="pieces" if self.per_piece or self.is_deal else "orders",
                 ),
-                funding=_shares(self.funding),
+                funding=_shares(self.payers, self.shares),
                 combinable=self.combinable,
                 group=self.group.strip(),
                 priority=self.priority,
@@ -161,7 +165,7 @@ class PromotionForm(msgspec.Struct):
             currency=self.currency.strip().upper(),
             markets=[self.market] if self.market else [],
             hours=hours,
-            segments=_words(self.segments),
+            segments=self.segments,
             first_order=self.first_order,
             coupon=self.coupon,
             min_spend_minor=self._minor(self.min_spend or "0", "min_spend", zero=True),
@@ -215,7 +219,7 @@ def form_of(promotion: Promotion, skus: Mapping[UUID, str]) -> PromotionForm:
         code=promotion.code or "",
         coupon=conditions.coupon,
         first_order=conditions.first_order,
-        segments=" ".join(conditions.segments),
+        segments=conditions.segments,
         min_spend=main(conditions.min_spend_minor or None),
         most_off=main(conditions.most_off_minor),
         uses=str(terms.limits.uses or ""),
@@ -227,10 +231,8 @@ def form_of(promotion: Promotion, skus: Mapping[UUID, str]) -> PromotionForm:
         priority=terms.priority,
         starts_at=_local(promotion.starts_at),
         ends_at=_local(promotion.ends_at),
-        funding="\n".join(
-            f"{share.budget_id or 'seller'} = {Decimal(share.basis_points) / 100}"
-            for share in terms.funding
-        ),
+        payers=[str(share.budget_id or SELLER) for share in terms.funding],
+        shares=[str(Decimal(share.basis_points) / 100) for share in terms.funding],
     )
     if conditions.hours is not None:
         form.weekdays, form.zone = conditions.hours.weekdays, conditions.hours.zone
@@ -327,14 +329,16 @@ def _local(at: dt.datetime | None) -> str:
     return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M") if at is not None else ""
 
 
-def _shares(text: str) -> list[Share]:
-    """One payer a line: ``budget = per cent``; ``seller`` is whoever sells it."""
+def _shares(payers: Sequence[str], shares: Sequence[str]) -> list[Share]:
+    """Who pays which part, row by row; a row without a payer and a part is none."""
     found = []
-    for line in _lines(text):
-        payer, _, per_cent = line.partition("=")
-        try:
-            budget_id = None if payer.strip() == "seller" else UUID(payer.strip())
-        except ValueError as error:
-            raise Invalid("funding", "name a budget by its id", "请填写预算编号") from error
+    for payer, per_cent in zip_longest(payers, shares, fillvalue=""):
+        if payer == per_cent == "":
+            continue
+        if not payer:
+            raise Invalid(
+                "funding", f"choose who pays {per_cent} %", f"请选择由谁承担 {per_cent} %"
+            )
+        budget_id = None if payer == SELLER else chosen("funding", payer)
         found.append(Share(_points(per_cent, "funding"), budget_id))
     return found

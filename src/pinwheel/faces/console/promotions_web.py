@@ -8,9 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import segment_choices
 from pinwheel.faces.console.frame import attempt, shown, with_query
 from pinwheel.faces.console.offer_queries import offer_skus, offers_of_skus
-from pinwheel.faces.console.promotion_form import KINDS, PromotionForm, form_of
+from pinwheel.faces.console.promotion_form import KINDS, SELLER, PromotionForm, form_of
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.listing import Page
@@ -105,7 +106,9 @@ async def _editor(
         markets=list(markets.values()),
         currencies=sorted({m.currency for m in markets.values()}),
         categories=await catalogue.categories(tx),
-        budgets=await budgets.budgets(tx),
+        payers=[("", "–"), (SELLER, call.say("the seller"))]
+        + [(str(b.id), f"{b.name} · {b.currency}") for b in await budgets.budgets(tx)],
+        segments=await segment_choices(tx),
         tried=tried,
         days=DAYS,
         **more,

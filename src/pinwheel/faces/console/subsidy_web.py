@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.choices import chosen
 from pinwheel.faces.console.frame import attempt, shown, words_of
 from pinwheel.faces.console.money import minor_of
 from pinwheel.growth import subsidy
@@ -96,7 +97,7 @@ def _planned(data: ProgrammeForm, platform: UUID, currency: str) -> NewProgramme
         name=words_of(data.name_en, data.name_zh),
         currency=currency,
         platform_budget_id=platform,
-        brand_budget_id=_uuid(data.brand_budget_id) if data.brand_budget_id else None,
+        brand_budget_id=chosen("brand_budget_id", data.brand_budget_id),
         brand_basis_points=data.brand_percent * 100,
         identity_pieces=data.identity_pieces,
         home_orders=data.home_orders,

@@ -1,0 +1,22 @@
+"""What forms let an operator choose by name, so that nobody types an id."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pinwheel.insight import audience
+from pinwheel.kernel.db import Tx
+from pinwheel.kernel.errors import Invalid
+
+
+async def segment_choices(tx: Tx) -> list[tuple[str, str]]:
+    """Every segment: its id, and its name with how many are in it."""
+    return [(str(s.id), f"{s.name} ({s.size})") for s in await audience.segments(tx)]
+
+
+def chosen(where: str, text: str) -> UUID | None:
+    """The id that a choice sends; nothing, where nobody was chosen. ``Invalid`` names the field."""
+    try:
+        return UUID(text) if text else None
+    except ValueError as error:
+        raise Invalid(where, "choose one of the list", "请从列表中选择") from error
