@@ -41,6 +41,7 @@ from pinwheel.trade.inventory import Node, Place, StockCount
 PRODUCTS = 1000
 BUYERS = 200
 RACE_BUYERS, RACE_UNITS = 500, 50
+WEB_PROCESSES = os.cpu_count() or 1  # as it is run: one for each core, beside PostgreSQL
 TARGET = 1.0
 CPU_TARGET_MS = 1.5
 SECRET = "the secret of a bench that is gone in a minute"
@@ -105,6 +106,7 @@ async def run(stand: Stand, *, seconds: float = 8.0) -> Report:
             "cpu_target_ms": CPU_TARGET_MS,
             "buyers": BUYERS,
             "products": PRODUCTS,
+            "web_processes": WEB_PROCESSES,
         },
         machine=machine(version),
     )
@@ -204,7 +206,9 @@ async def _with_growth(
         await worker.wait()
 
 
-async def _start(settings: Settings, folder: Path, command: str) -> asyncio.subprocess.Process:
+async def _start(
+    settings: Settings, folder: Path, command: str, *options: str
+) -> asyncio.subprocess.Process:
     environment = {
         **os.environ,
         "PINWHEEL_DATABASE_URL": settings.database_url,
@@ -216,12 +220,15 @@ async def _start(settings: Settings, folder: Path, command: str) -> asyncio.subp
     }
     with (folder / f"{command}.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pinwheel.cli", command, env=environment, stdout=log, stderr=log
+            *(sys.executable, "-m", "pinwheel.cli", command, *options),
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
 
 
 async def _serve(settings: Settings, folder: Path) -> asyncio.subprocess.Process:
-    process = await _start(settings, folder, "serve")
+    process = await _start(settings, folder, "serve", "--workers", str(WEB_PROCESSES))
     for _ in range(200):
         if await asyncio.to_thread(_ready, settings):
             return process
