@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import gettext
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
 from importlib import resources
@@ -41,6 +42,11 @@ def preferred(accept_language: str, default: str) -> str:
         if found and weight > best_weight:
             best, best_weight = found, weight
     return best
+
+
+def said(words: Mapping[str, str], language: str) -> str:
+    """The words in the reader's language, else in any."""
+    return words.get(language) or words.get("en") or next(iter(words.values()), "")
 
 
 class Words:

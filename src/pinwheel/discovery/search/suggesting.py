@@ -13,6 +13,7 @@ from pinwheel.discovery.search.model import (
     Spoken,
     Suggestion,
 )
+from pinwheel.kernel.words import said
 
 LOOKED_AT = 40
 EACH = 3
@@ -98,7 +99,7 @@ def _from_products(
     brands: Counter[str] = Counter()
     for document in documents:
         for category in document.categories:
-            name = category.names.get(language) or next(iter(category.names.values()), "")
+            name = said(category.names, language)
             if name and any(_begins(n, typed) for n in category.names.values()):
                 kinds[name] += 1
         brands.update(b for b in document.brands if _begins(b, typed))

@@ -26,6 +26,7 @@ from pinwheel.insight.audience import (
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, pricing
 
 RIGHT = "audience"
@@ -245,7 +246,7 @@ async def segment_page(
             tx,
             found,
             "audience_segment",
-            one.name.get(call.language) or one.name.get("en") or call.say("Segment"),
+            said(one.name, call.language) or call.say("Segment"),
             SECTION,
             chart=charts.growth(days),
             person=person,

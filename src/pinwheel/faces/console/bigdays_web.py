@@ -17,6 +17,7 @@ from pinwheel.growth.bigdays import BigDay, Change, EventDeal, NewDeal, NewEvent
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import budgets, pricing
 
 SCOPE = "bigdays"
@@ -45,7 +46,7 @@ async def days_page(call: Call, tx: Tx) -> Answer[list[BigDay]]:
         call.say("Big days"),
         "bigdays",
         markets=[m.code for m in (await pricing.markets(tx)).values() if m.active],
-        segments=await segment_choices(tx),
+        segments=await segment_choices(call, tx),
     )
 
 
@@ -124,14 +125,14 @@ async def day_page(call: Call, tx: Tx, event_id: UUID) -> Answer[DaySight]:
         tx,
         sight,
         "bigday",
-        event.name.get(call.language) or event.name.get("en", ""),
+        said(event.name, call.language),
         "bigdays",
         bars=bars(sight.board.per_minute),
         skus={p.offer_id: p.sku for p in sight.board.stock},
         names=await names_of(tx, [c.by for c in sight.history]),
         open_budgets=await budgets.budgets(tx, open_only=True),
         markets=[m.code for m in (await pricing.markets(tx)).values() if m.active],
-        segments=await segment_choices(tx),
+        segments=await segment_choices(call, tx),
     )
 
 

@@ -18,6 +18,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid, Refusal
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, inventory, marketplace, pricing
 from pinwheel.trade.catalogue import Attribute, Product, ProductDraft, Variant, VariantDraft
 from pinwheel.trade.marketplace import OWN_SELLER_ID
@@ -102,7 +103,7 @@ async def product_page(
     """One product: its words, values, variants, prices, stock and history."""
     desk = await _desk(call, tx, product_id, category_id)
     assert desk.product is not None
-    title = desk.product.title.get(call.language) or next(iter(desk.product.title.values()), "")
+    title = said(desk.product.title, call.language)
     return await _edit(call, tx, desk, title, category_id=category_id)
 
 

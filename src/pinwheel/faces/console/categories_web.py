@@ -12,6 +12,7 @@ from pinwheel.faces.console.frame import attempt, refused, shown, words_of
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue
 from pinwheel.trade.catalogue import Attribute, Category, CategoryDraft, Choice
 
@@ -70,7 +71,7 @@ async def category_page(call: Call, tx: Tx, slug: str) -> Answer[CategoryDesk]:
         tx,
         desk,
         "category",
-        category.name.get(call.language) or slug,
+        said(category.name, call.language) or slug,
         "categories",
         categories_all=in_order(everything),
         by_id={c.id: c for c in everything},

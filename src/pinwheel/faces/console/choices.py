@@ -7,11 +7,16 @@ from uuid import UUID
 from pinwheel.insight import audience
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Invalid
+from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 
 
-async def segment_choices(tx: Tx) -> list[tuple[str, str]]:
-    """Every segment: its id, and its name with how many are in it."""
-    return [(str(s.id), f"{s.name} ({s.size})") for s in await audience.segments(tx)]
+async def segment_choices(call: Call, tx: Tx) -> list[tuple[str, str]]:
+    """Every segment: its id, and its name in the reader's language with how many are in it."""
+    return [
+        (str(s.id), f"{said(s.name, call.language)} ({s.size})")
+        for s in await audience.segments(tx)
+    ]
 
 
 def chosen(where: str, text: str) -> UUID | None:

@@ -215,7 +215,7 @@ async def _draft(call: Call, tx: Tx, form: DraftForm, state: str, **more: Any) -
         every_metric=[(m.key, named(m, call.language)) for m in metrics],
         goals=[(m.key, named(m, call.language)) for m in metrics if m.kind != "incremental"],
         rows=max(ROWS, len(form.v_key)),
-        segments=await segment_choices(tx),
+        segments=await segment_choices(call, tx),
         **more,
     )
 

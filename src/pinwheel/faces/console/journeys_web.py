@@ -21,6 +21,7 @@ from pinwheel.growth import journeys
 from pinwheel.growth.journeys import Funnel, Journey, Measured, Plan, Standing
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import promotions
 
 SCOPE = "journeys"
@@ -63,12 +64,10 @@ async def _choices(call: Call, tx: Tx) -> dict[str, Any]:
     running = (await promotions.promotions(tx, state="active", limit=200)).items
     return {
         "events": sorted(journeys.KINDS),
-        "segments": await segment_choices(tx),
+        "segments": await segment_choices(call, tx),
         "templates": [(t.slug, t.name) for t in await messages.templates(tx)],
         "coupons": [
-            (str(p.id), p.name.get(call.language) or p.name.get("en", ""))
-            for p in running
-            if p.terms.conditions.coupon
+            (str(p.id), said(p.name, call.language)) for p in running if p.terms.conditions.coupon
         ],
         "actions": sorted(journeys.actions_of(tx.db)),
         "units": list(UNITS),

@@ -149,7 +149,7 @@ async def campaigns(call: Call, tx: Tx) -> Answer[CampaignsDesk]:
         call.say("Campaigns"),
         "campaigns",
         letters=[(t.slug, t.name) for t in await messages.templates(tx)],
-        segments=await segment_choices(tx),
+        segments=await segment_choices(call, tx),
     )
 
 

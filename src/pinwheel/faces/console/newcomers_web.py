@@ -16,6 +16,7 @@ from pinwheel.growth.newcomers import NewOffer, NewPool, PayBack, Pool, PoolOffe
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import budgets, pricing
 
 SCOPE = "newcomers"
@@ -97,7 +98,7 @@ async def pool_page(call: Call, tx: Tx, pool_id: UUID) -> Answer[PoolSight]:
         tx,
         sight,
         "newcomers_pool",
-        names.get(call.language) or names.get("en", ""),
+        said(names, call.language),
         "newcomers",
         chart=charted(sight.pay_back),
         markets=[m.code for m in (await pricing.markets(tx)).values() if m.active],

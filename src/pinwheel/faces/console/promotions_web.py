@@ -16,6 +16,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import budgets, catalogue, pricing, promotions
 from pinwheel.trade.promotions import Promotion, Tried
 
@@ -91,7 +92,7 @@ async def _editor(
         more["error"] = told.sentence(call.language)
     name = ""
     if found is not None:
-        name = found.name.get(call.language) or found.name.get("en") or ""
+        name = said(found.name, call.language)
     return await shown(
         call,
         tx,
@@ -108,7 +109,7 @@ async def _editor(
         categories=await catalogue.categories(tx),
         payers=[("", "–"), (SELLER, call.say("the seller"))]
         + [(str(b.id), f"{b.name} · {b.currency}") for b in await budgets.budgets(tx)],
-        segments=await segment_choices(tx),
+        segments=await segment_choices(call, tx),
         tried=tried,
         days=DAYS,
         **more,

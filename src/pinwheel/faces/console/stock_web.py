@@ -16,6 +16,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid, Refusal
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import inventory, orders
 from pinwheel.trade.inventory import Node, Place, Position, StockCount
 from pinwheel.trade.marketplace import OWN_SELLER_ID
@@ -74,7 +75,7 @@ async def stock_page(call: Call, tx: Tx, variant_id: UUID) -> Answer[StockDesk]:
         tx,
         StockDesk(variant_id, positions, postings),
         "stock_item",
-        thing.title.get(call.language) or thing.sku if thing else call.say("Stock"),
+        said(thing.title, call.language) or thing.sku if thing else call.say("Stock"),
         "stock",
         thing=thing,
         nodes=await inventory.nodes(tx),

@@ -19,6 +19,7 @@ from pinwheel.growth.subsidy import Efficiency, Goods, Match, NewProgramme, Prog
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid, NotFound
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import budgets, orders, pricing
 
 SCOPE, MONEY = "subsidy", "money"
@@ -154,7 +155,7 @@ async def programme_page(call: Call, tx: Tx, programme_id: UUID) -> Answer[Progr
         tx,
         sight,
         "subsidy",
-        name.get(call.language) or name.get("en") or next(iter(name.values())),
+        said(name, call.language),
         "subsidy",
         articles={a.offer_id: a for a in named},
         prices=prices,

@@ -17,6 +17,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.listing import Page
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import budgets, pricing
 
 READ, WRITE = "teams:read", "teams:write"
@@ -148,7 +149,7 @@ async def campaign_page(
         tx,
         CampaignPage(campaign, offers, teams),
         "team_campaign",
-        campaign.name.get(call.language) or campaign.name["en"],
+        said(campaign.name, call.language),
         "teams",
         view=state or "",
         views=VIEWS,

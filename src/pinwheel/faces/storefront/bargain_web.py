@@ -13,7 +13,7 @@ from pinwheel.faces.storefront.basket_web import sums
 from pinwheel.faces.storefront.card_web import og_image
 from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
-from pinwheel.faces.storefront.frame import frame_of, market_of, said
+from pinwheel.faces.storefront.frame import frame_of, market_of
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.ordering import (
     buyer_of,
@@ -32,6 +32,7 @@ from pinwheel.growth import social
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders
 
 PAGE, CHECKOUT = "storefront/bargain.html", "storefront/bargain_checkout.html"

@@ -8,12 +8,13 @@ from uuid import UUID
 import msgspec
 
 from pinwheel.faces.storefront import queries
-from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
+from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
 from pinwheel.faces.storefront.showing import line_of
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, promotions
 
 PAGE = "storefront/cart.html"

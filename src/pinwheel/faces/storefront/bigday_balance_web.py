@@ -9,7 +9,7 @@ from pinwheel.faces.storefront.basket_web import sums
 from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.deal_goods import deal_goods
 from pinwheel.faces.storefront.device import device_of
-from pinwheel.faces.storefront.frame import frame_of, said
+from pinwheel.faces.storefront.frame import frame_of
 from pinwheel.faces.storefront.ordering import (
     buyer_of,
     claim_drafts,
@@ -25,6 +25,7 @@ from pinwheel.growth import bigdays
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders
 
 PAGE, SUM = "storefront/bigday_balance.html", "storefront/_checkout_sum.html"

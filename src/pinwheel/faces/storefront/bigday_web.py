@@ -10,13 +10,14 @@ import msgspec
 
 from pinwheel.faces.storefront.checkout import CheckoutForm, payment_choices
 from pinwheel.faces.storefront.deal_goods import DealGoods, deal_goods
-from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
+from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
 from pinwheel.faces.storefront.showing import first_picture
 from pinwheel.growth import bigdays
 from pinwheel.growth.bigdays import BigDay, EventDeal
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal, Unauthenticated
 from pinwheel.kernel.web import Answer, Call, Cookie, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, payments, promotions
 
 EVENT, QUEUE = "storefront/bigday.html", "storefront/bigday_queue.html"

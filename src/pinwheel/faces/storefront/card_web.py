@@ -11,7 +11,7 @@ from typing import Any
 
 from pinwheel.faces.storefront import card_drawing, offering, price_tags, team_queries
 from pinwheel.faces.storefront.card_drawing import Card
-from pinwheel.faces.storefront.frame import frame_of, home_market, said
+from pinwheel.faces.storefront.frame import frame_of, home_market
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.showing import first_picture
 from pinwheel.ground import media
@@ -20,7 +20,7 @@ from pinwheel.kernel import words
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Call, File, Limit, get
-from pinwheel.kernel.words import LANGUAGES
+from pinwheel.kernel.words import LANGUAGES, said
 from pinwheel.trade import catalogue
 
 SHOP = "Pinwheel"

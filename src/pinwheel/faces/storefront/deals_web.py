@@ -8,13 +8,14 @@ from uuid import UUID
 from pinwheel.faces.storefront import price_tags
 from pinwheel.faces.storefront.basket_web import reductions_of
 from pinwheel.faces.storefront.deal_goods import DealGoods, deal_goods
-from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
+from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
 from pinwheel.faces.storefront.price_tags import Tag
 from pinwheel.faces.storefront.showing import first_picture, options_text
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, promotions
 from pinwheel.trade.promotions import Deal, Goods, Place, Running
 

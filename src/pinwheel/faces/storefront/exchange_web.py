@@ -10,7 +10,7 @@ import msgspec
 
 from pinwheel.faces.storefront import queries
 from pinwheel.faces.storefront.checkout import CheckoutForm, payment_choices
-from pinwheel.faces.storefront.frame import frame_of, said
+from pinwheel.faces.storefront.frame import frame_of
 from pinwheel.faces.storefront.order_view import lines_of
 from pinwheel.faces.storefront.orders_web import owner_of
 from pinwheel.faces.storefront.sending_view import way_choice
@@ -19,6 +19,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.rate import Limit
 from pinwheel.kernel.web import Answer, Call, File, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, payments, returns
 from pinwheel.trade.returns import NewExchange, Slot
 

@@ -15,6 +15,7 @@ from pinwheel.faces.storefront import queries
 from pinwheel.growth import bigdays, newcomers, social
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, orders, pricing, promotions, returns
 
 KEPT_SECONDS = 10
@@ -80,11 +81,6 @@ async def _ways(tx: Tx, markets: Mapping[str, pricing.Market]) -> dict[str, froz
         "/days": {d.market for d in await bigdays.calendar(tx, shown_only=True)},
     }
     return {c: frozenset(path for path, there in here.items() if c in there) for c in markets}
-
-
-def said(words: Mapping[str, str], language: str) -> str:
-    """The words in the reader's language, else in any."""
-    return words.get(language) or words.get("en") or next(iter(words.values()), "")
 
 
 def market_of(call: Call, frame: Frame) -> pricing.Market:

@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 from pinwheel.discovery import search
 from pinwheel.faces.storefront import structured, team_queries
 from pinwheel.faces.storefront.deal_goods import products_in_deals
-from pinwheel.faces.storefront.frame import MARKET_COOKIE, Frame, frame_of, market_of, said
+from pinwheel.faces.storefront.frame import MARKET_COOKIE, Frame, frame_of, market_of
 from pinwheel.faces.storefront.listing import PAGE, Asked, ask, cards, shown
 from pinwheel.faces.storefront.showing import trail
 from pinwheel.faces.storefront.team_view import bargains_for, thing_of
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, Cookie, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import pricing
 
 SHELF = 12

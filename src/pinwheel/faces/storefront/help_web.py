@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pinwheel.faces.storefront.frame import frame_of, market_of, said
+from pinwheel.faces.storefront.frame import frame_of, market_of
 from pinwheel.faces.storefront.order_view import RETURN_DAYS
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.web import Answer, Call, get
+from pinwheel.kernel.words import said
 
 
 @get("/help/delivery")

@@ -6,7 +6,6 @@ from typing import Any
 
 import segno
 
-from pinwheel.faces.storefront.frame import said
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.orders_web import owner_of
 from pinwheel.ground import identity
@@ -14,6 +13,7 @@ from pinwheel.growth import social
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 
 STATES = {
     "pending": ("Waits for the return window", "info"),

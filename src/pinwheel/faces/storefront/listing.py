@@ -12,11 +12,12 @@ from babel.numbers import get_currency_precision
 
 from pinwheel.discovery import search
 from pinwheel.faces.storefront import price_tags, queries
-from pinwheel.faces.storefront.frame import Frame, said
+from pinwheel.faces.storefront.frame import Frame
 from pinwheel.faces.storefront.showing import card, label_text, value_text
 from pinwheel.kernel import words
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, pricing
 
 PAGE = 24

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from pinwheel.faces.storefront import price_tags, queries, structured
-from pinwheel.faces.storefront.frame import said
 from pinwheel.faces.storefront.price_tags import Tag, Tags
 from pinwheel.faces.storefront.queries import Selling
 from pinwheel.faces.storefront.showing import first_picture, plain
 from pinwheel.kernel.db import Tx
+from pinwheel.kernel.words import said
 from pinwheel.trade import marketplace, orders, pricing
 
 

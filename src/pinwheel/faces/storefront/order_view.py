@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from pinwheel.faces.storefront.frame import Frame, said
+from pinwheel.faces.storefront.frame import Frame
 from pinwheel.faces.storefront.queries import Picture
 from pinwheel.faces.storefront.showing import arrival, line_of
 from pinwheel.kernel import words
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, payments
 from pinwheel.trade.returns import Return
 

@@ -11,13 +11,14 @@ from uuid import UUID
 import msgspec
 
 from pinwheel.faces.storefront.checkout import STATES, CheckoutForm, payment_choices
-from pinwheel.faces.storefront.frame import Frame, said
+from pinwheel.faces.storefront.frame import Frame
 from pinwheel.faces.storefront.order_view import country_name
 from pinwheel.faces.storefront.showing import arrival
 from pinwheel.ground import identity
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, Cookie, See
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, payments, pricing
 
 PLACED = "/checkout/placed"

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from pinwheel.faces.storefront.frame import said
 from pinwheel.kernel import words
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.settings import Settings
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, pricing, promotions
 
 MOST_LABEL = 24

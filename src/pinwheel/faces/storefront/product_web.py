@@ -9,7 +9,7 @@ import msgspec
 from pinwheel.discovery import search
 from pinwheel.faces.storefront import offering, price_tags, structured
 from pinwheel.faces.storefront.card_web import og_image
-from pinwheel.faces.storefront.frame import Frame, frame_of, market_of, said
+from pinwheel.faces.storefront.frame import Frame, frame_of, market_of
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.listing import cards
 from pinwheel.faces.storefront.sending_view import ahead_sentence
@@ -31,6 +31,7 @@ from pinwheel.growth import community
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound, Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, returns
 
 PAGE = "storefront/product.html"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pinwheel.faces.storefront.frame import said
 from pinwheel.faces.storefront.sending_view import day_text, exchange_of, waiting_rows, way_of
 from pinwheel.kernel import words
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, returns
 
 

@@ -9,6 +9,7 @@ from babel.dates import format_date
 
 from pinwheel.kernel import words
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, returns
 from pinwheel.trade.returns import Exchange, Way
 
@@ -98,10 +99,7 @@ def way_choice(call: Call, one: returns.WayPrice) -> dict[str, Any]:
         "kind": one.kind,
         "label": call.say(WAYS[one.kind]),
         "freight_minor": one.freight_minor,
-        "points": [
-            f"{p.name.get(call.language) or p.name.get('en', p.code)}, {p.address}"
-            for p in one.points[:5]
-        ],
+        "points": [f"{said(p.name, call.language) or p.code}, {p.address}" for p in one.points[:5]],
         "slots": [
             (
                 f"{s.on.isoformat()}:{s.from_hour}",

@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pinwheel.faces.storefront.frame import Frame, said
+from pinwheel.faces.storefront.frame import Frame
 from pinwheel.faces.storefront.price_tags import Tag
 from pinwheel.faces.storefront.queries import Goods, Picture
 from pinwheel.kernel import words
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, pricing
 
 FEW_LEFT = 5

@@ -9,12 +9,13 @@ from weakref import WeakKeyDictionary
 
 import segno
 
-from pinwheel.faces.storefront.frame import Frame, said
+from pinwheel.faces.storefront.frame import Frame
 from pinwheel.faces.storefront.showing import first_picture, options_text
 from pinwheel.faces.storefront.team_queries import Thing
 from pinwheel.growth import social
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.web import Call
+from pinwheel.kernel.words import said
 
 KEPT_SECONDS = 10
 _bargains: WeakKeyDictionary[

@@ -10,7 +10,7 @@ import msgspec
 
 from pinwheel.faces.storefront import price_tags, team_queries
 from pinwheel.faces.storefront.card_web import og_image
-from pinwheel.faces.storefront.frame import frame_of, market_of, said
+from pinwheel.faces.storefront.frame import frame_of, market_of
 from pinwheel.faces.storefront.goods_web import origin_of
 from pinwheel.faces.storefront.orders_web import owner_of
 from pinwheel.faces.storefront.team_view import (
@@ -25,6 +25,7 @@ from pinwheel.ground import identity
 from pinwheel.growth import social
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.web import Answer, Call, File, Limit, Live, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import catalogue, orders, payments
 
 PAGE, PART = "storefront/team.html", "storefront/_team_live.html"

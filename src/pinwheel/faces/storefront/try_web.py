@@ -11,7 +11,7 @@ from pinwheel.faces.storefront import queries
 from pinwheel.faces.storefront.basket_web import sums
 from pinwheel.faces.storefront.checkout import CheckoutForm, faults
 from pinwheel.faces.storefront.device import device_of
-from pinwheel.faces.storefront.frame import frame_of, market_of, said
+from pinwheel.faces.storefront.frame import frame_of, market_of
 from pinwheel.faces.storefront.ordering import (
     buyer_of,
     claim_drafts,
@@ -27,6 +27,7 @@ from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import NotFound
 from pinwheel.kernel.rate import Limit
 from pinwheel.kernel.web import Answer, Call, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, pricing, returns
 
 PAGE, SUM = "storefront/try_checkout.html", "storefront/_checkout_sum.html"

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pinwheel.faces.storefront.frame import said
 from pinwheel.ground import identity
 from pinwheel.kernel import words
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
 from pinwheel.kernel.web import Answer, Call, Limit, See, get, post
+from pinwheel.kernel.words import said
 from pinwheel.trade import promotions
 
 PAGE = "storefront/wallet.html"

@@ -65,8 +65,8 @@ def _environment(folder: Path, language: str, zone: str) -> jinja2.Environment:
     def money(minor: int, currency: str) -> str:
         return words.money(minor, currency, language)
 
-    def word(said: Mapping[str, str]) -> str:
-        return said.get(language) or next(iter(said.values()), "")
+    def word(names: Mapping[str, str]) -> str:
+        return words.said(names, language)
 
     number = partial(words.number, language=language)
     environment.filters.update(money=money, date=date, number=number, word=word)

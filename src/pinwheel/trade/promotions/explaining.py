@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pinwheel.kernel import words
 from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.words import said
 from pinwheel.trade.orders import Draft, Hint
 from pinwheel.trade.promotions import policy
 from pinwheel.trade.promotions.book import Book, Rule
@@ -124,8 +125,8 @@ def _spend_hint(rule: Rule, currency: str, missing: int) -> Hint:
     en, zh = (words.money(missing, currency, w) for w in ("en", "zh-CN"))
     return Hint(
         kind="near",
-        en=f"Add {en} more for: {named(rule, 'en')}.",
-        zh=f"再买 {zh} 即可享受：{named(rule, 'zh-CN')}。",
+        en=f"Add {en} more for: {said(rule.name, 'en')}.",
+        zh=f"再买 {zh} 即可享受：{said(rule.name, 'zh-CN')}。",
         source_id=rule.id,
         missing_minor=missing,
     )
@@ -134,12 +135,8 @@ def _spend_hint(rule: Rule, currency: str, missing: int) -> Hint:
 def _pieces_hint(rule: Rule, missing: int) -> Hint:
     return Hint(
         kind="near",
-        en=f"Add {missing} more for: {named(rule, 'en')}.",
-        zh=f"再加 {missing} 件即可享受：{named(rule, 'zh-CN')}。",
+        en=f"Add {missing} more for: {said(rule.name, 'en')}.",
+        zh=f"再加 {missing} 件即可享受：{said(rule.name, 'zh-CN')}。",
         source_id=rule.id,
         missing_pieces=missing,
     )
-
-
-def named(rule: Rule, language: str) -> str:
-    return rule.name.get(language) or rule.name.get("en") or next(iter(rule.name.values()))

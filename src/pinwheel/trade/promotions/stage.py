@@ -16,6 +16,7 @@ import msgspec
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Tx
 from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.words import said
 from pinwheel.trade import orders, pricing
 from pinwheel.trade.orders import DeliveryOff, Discount, Draft
 from pinwheel.trade.promotions import model, policy
@@ -139,8 +140,8 @@ class PromotionStage:
                             offer_id=goods[position].offer_id,
                             amount_minor=amount,
                             budget_id=share.budget_id,
-                            en=_said(rule, "en"),
-                            zh=_said(rule, "zh-CN"),
+                            en=said(rule.name, "en"),
+                            zh=said(rule.name, "zh-CN"),
                         )
                     )
         draft.take_off(*discounts)
@@ -172,8 +173,8 @@ class PromotionStage:
                     source_id=rule.id,
                     codes=tuple(kind.codes),
                     most_minor=kind.most_minor,
-                    en=_said(rule, "en"),
-                    zh=_said(rule, "zh-CN"),
+                    en=said(rule.name, "en"),
+                    zh=said(rule.name, "zh-CN"),
                 )
             )
             self._use(state, draft, Taken(rule, rights.get(rule.id), 0, 1))
@@ -330,7 +331,7 @@ def _lost(taken: Taken, account: ledger.Account) -> Refusal:
     entitled = taken.entitled
     if entitled is not None and entitled.once is not None and account.code == entitled.once.code:
         return CouponUsed(code=entitled.code)
-    return PromotionUsedUp(name=_said(taken.rule, "en"))
+    return PromotionUsedUp(name=said(taken.rule.name, "en"))
 
 
 def _why(state: Loaded, draft: Draft, right: Entitled, rule: Rule | None, spend: int) -> Refusal:
@@ -364,7 +365,3 @@ def _new_use(draft: Draft, taken: Taken) -> NewUse:
         off_minor=taken.off_minor,
         currency=draft.currency,
     )
-
-
-def _said(rule: Rule, language: str) -> str:
-    return rule.name.get(language) or rule.name.get("en") or next(iter(rule.name.values()))
