@@ -58,9 +58,9 @@ class Desk:
         return bought.number
 
 
-async def open_desk(db: Database, tmp: Any) -> Desk:
+async def open_desk(db: Database, tmp: Any, *, time_zone: str = "UTC") -> Desk:
     settings = Settings(
-        secret=SECRET, data_dir=tmp, currency="GBP", rate_limit_per_second=0, time_zone="UTC"
+        secret=SECRET, data_dir=tmp, currency="GBP", rate_limit_per_second=0, time_zone=time_zone
     )
     app.furnish(db, settings)
     shop = await open_shop(db, prices_minor=(1000, 250, 4000))

@@ -170,14 +170,15 @@ def sentences(path: Path) -> Iterator[str]:
 @cache
 def chinese() -> dict[str, list[str]]:
     """Each English sentence with what it is in Chinese, for one and for many."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for file in (SOURCE / "words").rglob("*.po"):
         with file.open("rb") as catalogue:
             for entry in pofile.read_po(catalogue):
                 of, said = (
                     list(x) if isinstance(x, tuple) else [x] for x in (entry.id, entry.string)
                 )
-                if all(said):
+                if of[0] and all(said):
+                    assert of[0] not in found, f"“{of[0]}” is translated twice, again in {file}"
                     found[of[0]] = said
     return found
 

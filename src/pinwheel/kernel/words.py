@@ -135,6 +135,19 @@ def datetime(value: dt.datetime, language: str, zone: str = "UTC", style: str = 
     return str(dates.format_datetime(local, style, locale=LOCALES[language]))
 
 
+def moment(value: dt.datetime, language: str, zone: str = "UTC") -> str:
+    """A time that somebody must keep: with how far its clock is from UTC."""
+    away = f"{value.astimezone(ZoneInfo(zone)):%z}"
+    hours, minutes = int(away[:3]), away[3:]
+    ahead = f"{hours:+d}" + (f":{minutes}" if minutes != "00" else "") if away != "+0000" else ""
+    return f"{datetime(value, language, zone)} UTC{ahead}"
+
+
+def field(value: dt.datetime | None, zone: str = "UTC") -> str:
+    """A time as a form's field for day and time takes it."""
+    return f"{value.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}" if value is not None else ""
+
+
 def days(first: dt.datetime, last: dt.datetime, language: str, zone: str = "UTC") -> str:
     """A span of days without the year, one weekday when it is one day."""
     tz, locale = ZoneInfo(zone), LOCALES[language]

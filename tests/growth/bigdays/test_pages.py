@@ -11,6 +11,7 @@ import pytest
 
 from console_world import Desk, open_desk
 from pinwheel.growth import bigdays
+from pinwheel.kernel import words
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.db import Database
 from pinwheel.kernel.jobs import Worker
@@ -121,6 +122,32 @@ async def test_a_deposit_from_the_page_to_the_order(
     async with desk.db.reading() as tx:
         subjects = await tx.values("select template from messages.message order by template")
     assert {"kept", "due", "begun"} <= set(subjects)
+
+
+async def test_times_are_the_shops_own(db: Database, tmp_path: Path) -> None:
+    """Whoever types a time means the clock on the shop's wall; whoever reads one sees its zone."""
+    desk = await open_desk(db, tmp_path, time_zone="Asia/Shanghai")
+    operator = await desk.signed_in("operator")
+    event = await make(desk, operator)
+    async with db.reading() as tx:
+        assert (await bigdays.event(tx, UUID(event))).starts_at == OPENS - 8 * HOUR
+    assert f'value="{local(OPENS)}"' in (await operator.get(f"/console/bigdays/{event}")).text
+    for language in ("en", "zh-CN"):
+        page = await Browser(desk.edge, db, language=language).get(f"/days/{event}")
+        assert f"{OPENS:%H:%M} UTC+8" in text_of(page.text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("UTC", "Jul 1, 2026, 12:00 UTC"),
+        ("Europe/London", "Jul 1, 2026, 13:00 UTC+1"),
+        ("Asia/Kolkata", "Jul 1, 2026, 17:30 UTC+5:30"),
+        ("America/St_Johns", "Jul 1, 2026, 09:30 UTC-2:30"),
+    ],
+)
+def test_a_moment_says_how_far_it_is_from_utc(zone: str, said: str) -> None:
+    assert words.moment(dt.datetime(2026, 7, 1, 12, tzinfo=dt.UTC), "en", zone) == said
 
 
 async def test_the_queue_works_by_looking_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,6 +21,7 @@ from pinwheel.kernel.errors import Invalid
 FIELDS = ("place", "do", "amount", "unit", "hour", "awaited", "by", "segment", "key", "value",
           "percent", "action", "template", "url", "promotion", "otherwise")  # fmt: skip
 SEGMENT = uuid.UUID(int=5)
+UTC = ZoneInfo("UTC")
 
 
 def form_of(plan: Plan) -> JourneyForm:
@@ -56,17 +58,17 @@ PLAN = Plan(
 
 
 def test_what_is_written_is_what_is_read() -> None:
-    assert plan_of(form_of(PLAN)) == PLAN
-    again = plan_of(form_of(plan_of(form_of(PLAN))))
+    assert plan_of(form_of(PLAN), UTC) == PLAN
+    again = plan_of(form_of(plan_of(form_of(PLAN), UTC)), UTC)
     assert again == PLAN
 
 
 def test_a_step_goes_between_two_by_its_place() -> None:
     form = form_of(Plan(trigger=PLAN.trigger, steps=[Wait(seconds=60), Stop()]))
     form.do[-1], form.place[-1], form.hour[-1] = "until", "1.5", "8"
-    assert plan_of(form).steps == [Wait(seconds=60), Until(hour=8), Stop()]
+    assert plan_of(form, UTC).steps == [Wait(seconds=60), Until(hour=8), Stop()]
     form.do[0] = ""
-    assert plan_of(form).steps == [Until(hour=8), Stop()]
+    assert plan_of(form, UTC).steps == [Until(hour=8), Stop()]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_a_cell_that_cant_be_read_is_said(column: str, value: str) -> None:
     cells = getattr(form, column)
     cells[2] = value
     with pytest.raises(Invalid):
-        plan_of(form)
+        plan_of(form, UTC)
 
 
 def test_the_drawing_has_every_step_and_every_way() -> None:

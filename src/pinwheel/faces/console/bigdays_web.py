@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from pinwheel.faces.console.choices import chosen, segment_choices
 from pinwheel.faces.console.frame import attempt, names_of, shown
+from pinwheel.faces.console.moments import moment, zone_of
 from pinwheel.faces.console.money import minor_of
 from pinwheel.growth import bigdays
 from pinwheel.growth.bigdays import BigDay, Change, EventDeal, NewDeal, NewEvent, NewSlot, Slot
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.web import Answer, Call, See, get, post
 from pinwheel.kernel.words import said
 from pinwheel.trade import budgets, pricing
@@ -24,15 +24,6 @@ SCOPE = "bigdays"
 Line = Annotated[str, Meta(max_length=120)]
 Instant = Annotated[str, Meta(max_length=32)]
 WIDTH, HEIGHT, MARGIN = 720, 260, 44
-
-
-def instant(where: str, text: str) -> dt.datetime:
-    """What a date-and-time field sends, as UTC."""
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid(where, "give day and time", "请填写日期和时间") from error
-    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
 @get("/console/bigdays", scope=SCOPE)
@@ -65,14 +56,14 @@ class EventForm(msgspec.Struct):
     holdout_percent: Annotated[int, Meta(ge=0, le=50)] = 0
     why: Annotated[str, Meta(max_length=300)] = ""
 
-    def new(self) -> NewEvent:
+    def new(self, zone: ZoneInfo) -> NewEvent:
         return NewEvent(
             name_en=self.name_en.strip() or self.name_zh.strip() or "–",
             name_zh=self.name_zh.strip() or self.name_en.strip() or "–",
             market=self.market,
-            preheat_at=instant("preheat_at", self.preheat_at),
-            starts_at=instant("starts_at", self.starts_at),
-            ends_at=instant("ends_at", self.ends_at),
+            preheat_at=moment("preheat_at", self.preheat_at, zone),
+            starts_at=moment("starts_at", self.starts_at, zone),
+            ends_at=moment("ends_at", self.ends_at, zone),
             segment=self.segment.strip(),
             expected_per_hour=self.expected_per_hour,
             pick_per_hour=self.pick_per_hour,
@@ -87,7 +78,7 @@ async def make_day(call: Call, db: Database, data: EventForm) -> See[Any]:
     """A new draft."""
 
     async def verb(tx: Tx) -> UUID:
-        return await bigdays.save_event(tx, data.new(), why=data.why)
+        return await bigdays.save_event(tx, data.new(zone_of(call)), why=data.why)
 
     return await attempt(
         call,
@@ -151,7 +142,7 @@ async def save_day(call: Call, db: Database, event_id: UUID, data: EventForm) ->
     """Change a draft, or the plan of one that has started."""
 
     async def verb(tx: Tx) -> UUID:
-        return await bigdays.save_event(tx, data.new(), event_id, data.why)
+        return await bigdays.save_event(tx, data.new(zone_of(call)), event_id, data.why)
 
     return await attempt(call, db, verb, f"/console/bigdays/{event_id}", call.say("Saved."))
 
@@ -171,8 +162,8 @@ async def add_slot(call: Call, db: Database, event_id: UUID, data: SlotForm) -> 
         new = NewSlot(
             name_en=data.name_en.strip() or "–",
             name_zh=data.name_zh.strip() or data.name_en.strip() or "–",
-            starts_at=instant("starts_at", data.starts_at),
-            ends_at=instant("ends_at", data.ends_at),
+            starts_at=moment("starts_at", data.starts_at, zone_of(call)),
+            ends_at=moment("ends_at", data.ends_at, zone_of(call)),
         )
         return await bigdays.add_slot(tx, event_id, new)
 
@@ -207,8 +198,12 @@ async def add_deal(call: Call, db: Database, event_id: UUID, data: DealForm) -> 
             per_person=data.per_person,
             budget_id=chosen("budget_id", data.budget_id),
             deposit_minor=minor_of(data.deposit, event.currency) if has_deposit else None,
-            balance_from=instant("balance_from", data.balance_from) if has_deposit else None,
-            balance_until=instant("balance_until", data.balance_until) if has_deposit else None,
+            balance_from=moment("balance_from", data.balance_from, zone_of(call))
+            if has_deposit
+            else None,
+            balance_until=moment("balance_until", data.balance_until, zone_of(call))
+            if has_deposit
+            else None,
             deposit_policy="refundable" if data.refundable else "until_balance",
         )
         return await bigdays.add_deal(tx, event_id, new)

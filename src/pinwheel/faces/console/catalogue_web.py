@@ -6,12 +6,12 @@ import datetime as dt
 import re
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from pinwheel.faces.console.frame import attempt, names_of, refused, shown, with_query, words_of
+from pinwheel.faces.console.moments import in_zone, zone_of
 from pinwheel.faces.console.money import minor_of, plain_of
 from pinwheel.faces.console.queries import CatalogueLine, catalogue_lines
 from pinwheel.kernel.db import Database, Tx
@@ -334,11 +334,9 @@ class StateForm(msgspec.Struct):
 @post("/console/catalogue/{product_id:uuid}/state", scope=WRITE)
 async def set_state(call: Call, db: Database, product_id: UUID, data: StateForm) -> See[Any]:
     """Publish now or at a time, take back to a draft, or archive."""
-    zone = ZoneInfo(call.app.state["edge"].settings.time_zone)
 
     async def verb(tx: Tx) -> None:
-        at = data.at.replace(tzinfo=zone) if data.at and data.at.tzinfo is None else data.at
-        refused(await become(tx, [product_id], data.to, at))
+        refused(await become(tx, [product_id], data.to, in_zone(data.at, zone_of(call))))
 
     return await attempt(call, db, verb, f"/console/catalogue/{product_id}", call.say("Done."))
 
@@ -369,7 +367,7 @@ class PriceForm(msgspec.Struct):
 @post("/console/catalogue/{product_id:uuid}/prices", scope=WRITE)
 async def set_prices(call: Call, db: Database, product_id: UUID, data: PriceForm) -> See[Any]:
     """Set prices now or from a time on; what was asked before stays in the history."""
-    zone = ZoneInfo(call.app.state["edge"].settings.time_zone)
+    zone = zone_of(call)
     wanted = [
         (v, price, data.list_price[n] if n < len(data.list_price) else "")
         for n, (v, price) in enumerate(zip(data.variant_id, data.price, strict=False))
@@ -392,8 +390,8 @@ async def set_prices(call: Call, db: Database, product_id: UUID, data: PriceForm
                     list_price_minor=minor_of(listed, data.currency, "list_price")
                     if listed.strip()
                     else None,
-                    starts_at=_in_zone(data.starts_at, zone),
-                    ends_at=_in_zone(data.ends_at, zone),
+                    starts_at=in_zone(data.starts_at, zone),
+                    ends_at=in_zone(data.ends_at, zone),
                     reason=data.reason,
                     confirmed=data.confirmed,
                 )
@@ -407,10 +405,6 @@ async def set_prices(call: Call, db: Database, product_id: UUID, data: PriceForm
         return call.say("%(n)s prices set.") % {"n": n}
 
     return await attempt(call, db, verb, f"/console/catalogue/{product_id}#prices", message)
-
-
-def _in_zone(at: dt.datetime | None, zone: ZoneInfo) -> dt.datetime | None:
-    return at.replace(tzinfo=zone) if at is not None and at.tzinfo is None else at
 
 
 async def own_offers(tx: Tx, variant_ids: list[UUID]) -> dict[UUID, UUID]:

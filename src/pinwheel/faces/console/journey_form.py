@@ -9,10 +9,12 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
+from pinwheel.faces.console.moments import in_zone
 from pinwheel.growth.journeys import (
     MOST_STEPS,
     Act,
@@ -87,7 +89,7 @@ class Row(msgspec.Struct, kw_only=True):
     otherwise: str = ""
 
 
-def plan_of(form: JourneyForm) -> Plan:
+def plan_of(form: JourneyForm, zone: ZoneInfo) -> Plan:
     """The plan that a form says; ``Invalid`` with the row where it can't be read."""
     rows = [row for row in _rows(form) if row.do]
     rows.sort(key=lambda row: _number(row.place, "place"))
@@ -100,7 +102,7 @@ def plan_of(form: JourneyForm) -> Plan:
                         by=form.trigger,  # type: ignore[arg-type]
                         event=form.event if form.trigger == "event" else "",
                         segment_id=form.segment_id if form.trigger != "event" else None,
-                        at=_aware(form.at) if form.trigger == "date" else None,
+                        at=in_zone(form.at, zone) if form.trigger == "date" else None,
                     ),
                     steps=[_step(row, places) for row in rows],
                     again=form.again,  # type: ignore[arg-type]
@@ -117,10 +119,6 @@ def plan_of(form: JourneyForm) -> Plan:
         )
     except msgspec.ValidationError as error:
         raise Invalid("plan", str(error), f"旅程内容不符合要求（{error}）") from error
-
-
-def _aware(at: dt.datetime | None) -> dt.datetime | None:
-    return at.replace(tzinfo=dt.UTC) if at is not None and at.tzinfo is None else at
 
 
 def _rows(form: JourneyForm) -> list[Row]:

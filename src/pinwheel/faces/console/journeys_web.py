@@ -16,6 +16,7 @@ from pinwheel.faces.console.journey_form import (
     plan_of,
     rows_of,
 )
+from pinwheel.faces.console.moments import zone_of
 from pinwheel.ground import messages
 from pinwheel.growth import journeys
 from pinwheel.growth.journeys import Funnel, Journey, Measured, Plan, Standing
@@ -113,7 +114,7 @@ async def make(call: Call, db: Database, data: JourneyForm) -> See[Any]:
     """A new journey, as a draft."""
 
     async def verb(tx: Tx) -> Journey:
-        return await journeys.save_journey(tx, data.name, plan_of(data))
+        return await journeys.save_journey(tx, data.name, plan_of(data, zone_of(call)))
 
     return await attempt(
         call, db, verb, "/console/journeys/new", call.say("Saved."),
@@ -126,7 +127,9 @@ async def change(call: Call, db: Database, journey_id: UUID, data: JourneyForm) 
     """The next version; whoever is on the way goes on by theirs."""
 
     async def verb(tx: Tx) -> Journey:
-        return await journeys.save_journey(tx, data.name, plan_of(data), journey_id=journey_id)
+        return await journeys.save_journey(
+            tx, data.name, plan_of(data, zone_of(call)), journey_id=journey_id
+        )
 
     return await attempt(call, db, verb, f"/console/journeys/{journey_id}", call.say("Saved."))
 

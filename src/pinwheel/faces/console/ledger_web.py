@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from pinwheel.faces.console.frame import attempt, names_of, shown, with_query
+from pinwheel.faces.console.moments import zone_of
 from pinwheel.ground import ledger
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
@@ -101,7 +101,7 @@ class PeriodForm(msgspec.Struct):
 @post("/console/ledger/close", scope="money")
 async def close(call: Call, db: Database, data: PeriodForm) -> See[Any]:
     """Close the books up to the end of a day: nothing before it can change any more."""
-    zone = ZoneInfo(call.app.state["edge"].settings.time_zone)
+    zone = zone_of(call)
 
     async def verb(tx: Tx) -> int:
         if not data.sure:

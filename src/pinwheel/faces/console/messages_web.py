@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from pinwheel.faces.console.choices import segment_choices
 from pinwheel.faces.console.frame import attempt, shown, with_query, words_of
+from pinwheel.faces.console.moments import in_zone, zone_of
 from pinwheel.ground import messages
 from pinwheel.ground.messages import LetterLine, LetterSight, Rules, Template
 from pinwheel.growth import journeys
@@ -218,7 +219,6 @@ async def press(call: Call, db: Database, campaign_id: UUID, data: CampaignPress
     async def verb(tx: Tx) -> Campaign:
         if data.do == "stop":
             return await journeys.stop_campaign(tx, campaign_id, call.say("stopped by the staff"))
-        at = data.at.replace(tzinfo=dt.UTC) if data.at and not data.at.tzinfo else data.at
-        return await journeys.schedule(tx, campaign_id, at)
+        return await journeys.schedule(tx, campaign_id, in_zone(data.at, zone_of(call)))
 
     return await attempt(call, db, verb, f"/console/campaigns/{campaign_id}", call.say("Done."))

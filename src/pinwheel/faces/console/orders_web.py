@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +17,7 @@ from pinwheel.faces.console.frame import (
     shown,
     with_query,
 )
+from pinwheel.faces.console.moments import zone_of
 from pinwheel.faces.console.money import minor_of
 from pinwheel.faces.console.queries import things, variants_like
 from pinwheel.ground import identity, ledger
@@ -78,7 +78,7 @@ async def order_list(
 
 async def _asked(call: Call, tx: Tx, asked: Filter) -> dict[str, Any]:
     """The filter as the question takes it: what was typed is a number, an address or an SKU."""
-    zone = ZoneInfo(call.app.state["edge"].settings.time_zone)
+    zone = zone_of(call)
     begin = dt.datetime.combine(asked.since, dt.time(), zone) if asked.since else None
     day = dt.timedelta(days=1)
     end = dt.datetime.combine(asked.until + day, dt.time(), zone) if asked.until else None

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from pinwheel.faces.console.choices import chosen
 from pinwheel.faces.console.frame import attempt, names_of, refused, shown, with_query
+from pinwheel.faces.console.moments import day, zone_of
 from pinwheel.faces.console.money import minor_of
 from pinwheel.kernel import listing
 from pinwheel.kernel.db import Database, Tx
@@ -127,14 +128,15 @@ async def save_rule(call: Call, db: Database, data: RuleForm) -> See[Any]:
     """A rule as a draft: it is tried on the past before it is published."""
 
     async def verb(tx: Tx) -> Rule:
+        zone, next_day = zone_of(call), dt.timedelta(days=1)
         return await pricing.save_rule(
             tx,
             await _terms(tx, data),
             name=data.name,
             reason=data.reason,
             priority=data.priority,
-            starts_at=_day(data.starts_on),
-            ends_at=_day(data.ends_on, after=True),
+            starts_at=day("starts_on", data.starts_on, zone) if data.starts_on else None,
+            ends_at=day("ends_on", data.ends_on, zone) + next_day if data.ends_on else None,
         )
 
     return await attempt(
@@ -163,19 +165,6 @@ async def _terms(tx: Tx, data: RuleForm) -> Terms:
         channels=data.channels.replace(",", " ").split(),
         min_quantity=data.min_quantity,
     )
-
-
-def _day(text: str, *, after: bool = False) -> dt.datetime | None:
-    """The start of a day, or the end of it."""
-    if not text:
-        return None
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid(
-            "day", "write a date such as 2026-12-31", "日期格式应为 2026-12-31"
-        ) from error
-    return dt.datetime.combine(day + dt.timedelta(days=int(after)), dt.time(), dt.UTC)
 
 
 class RuleSight(msgspec.Struct, frozen=True):

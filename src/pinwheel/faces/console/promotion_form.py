@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import zip_longest
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from pinwheel.faces.console.choices import chosen
+from pinwheel.faces.console.moments import moment
 from pinwheel.ground import ledger
+from pinwheel.kernel import words
 from pinwheel.kernel.errors import Invalid
 from pinwheel.trade.promotions import (
     AmountOff,
@@ -100,7 +102,9 @@ class PromotionForm(msgspec.Struct):
         parts = [p.partition("=")[0] for p in _lines(self.parts)]
         return [*_words(self.skus), *_words(self.not_skus), *(s for p in parts for s in _words(p))]
 
-    def new(self, offers: Mapping[str, Sequence[UUID]], promotion_id: UUID | None) -> NewPromotion:
+    def new(
+        self, offers: Mapping[str, Sequence[UUID]], promotion_id: UUID | None, zone: ZoneInfo
+    ) -> NewPromotion:
         """``offers``: those of each SKU. Refuses ``Invalid`` with the field."""
         return NewPromotion(
             id=promotion_id,
@@ -126,8 +130,8 @@ class PromotionForm(msgspec.Struct):
                 priority=self.priority,
             ),
             code=self.code.strip() or None,
-            starts_at=_instant(self.starts_at, "starts_at"),
-            ends_at=_instant(self.ends_at, "ends_at"),
+            starts_at=moment("starts_at", self.starts_at, zone) if self.starts_at else None,
+            ends_at=moment("ends_at", self.ends_at, zone) if self.ends_at else None,
             is_deal=self.is_deal,
         )  # fmt: skip
 
@@ -193,7 +197,7 @@ class PromotionForm(msgspec.Struct):
         return int(value)
 
 
-def form_of(promotion: Promotion, skus: Mapping[UUID, str]) -> PromotionForm:
+def form_of(promotion: Promotion, skus: Mapping[UUID, str], zone: ZoneInfo) -> PromotionForm:
     """A promotion as the editor shows it. ``skus``: by offer."""
     terms, kind = promotion.terms, promotion.terms.kind
     conditions = terms.conditions
@@ -229,8 +233,8 @@ def form_of(promotion: Promotion, skus: Mapping[UUID, str]) -> PromotionForm:
         combinable=terms.combinable,
         group=terms.group,
         priority=terms.priority,
-        starts_at=_local(promotion.starts_at),
-        ends_at=_local(promotion.ends_at),
+        starts_at=words.field(promotion.starts_at, str(zone)),
+        ends_at=words.field(promotion.ends_at, str(zone)),
         payers=[str(share.budget_id or SELLER) for share in terms.funding],
         shares=[str(Decimal(share.basis_points) / 100) for share in terms.funding],
     )
@@ -314,19 +318,6 @@ def _points(text: str, where: str) -> int:
     if value != value.to_integral_value() or not 1 <= value <= 10_000:
         raise Invalid(where, "give 0.01 to 100 per cent", "请填写 0.01 至 100 之间的百分比")
     return int(value)
-
-
-def _instant(text: str, where: str) -> dt.datetime | None:
-    if not text.strip():
-        return None
-    try:
-        return dt.datetime.fromisoformat(text.strip()).replace(tzinfo=dt.UTC)
-    except ValueError as error:
-        raise Invalid(where, "give a date and a time", "请填写日期和时间") from error
-
-
-def _local(at: dt.datetime | None) -> str:
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M") if at is not None else ""
 
 
 def _shares(payers: Sequence[str], shares: Sequence[str]) -> list[Share]:

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from pinwheel.faces.console.choices import segment_choices
 from pinwheel.faces.console.frame import attempt, shown, with_query
+from pinwheel.faces.console.moments import zone_of
 from pinwheel.faces.console.offer_queries import offer_skus, offers_of_skus
 from pinwheel.faces.console.promotion_form import KINDS, SELLER, PromotionForm, form_of
 from pinwheel.kernel.db import Database, Tx
@@ -67,7 +68,9 @@ async def see_promotion(call: Call, tx: Tx, promotion_id: UUID) -> Answer[Any]:
     offers = [*scope.offers, *scope.not_offers]
     if isinstance(found.terms.kind, promotions.Bundle):
         offers += [o for part in found.terms.kind.parts for o in part.offers]
-    return await _editor(call, tx, form_of(found, await offer_skus(tx, offers)), found)
+    return await _editor(
+        call, tx, form_of(found, await offer_skus(tx, offers), zone_of(call)), found
+    )
 
 
 async def _editor(
@@ -124,7 +127,7 @@ async def preview(
     async with db.reading(actor=call.caller.actor) as tx:
         found = await _known(tx, promotion_id)
         try:
-            new = data.new(await offers_of_skus(tx, data.wanted_skus()), None)
+            new = data.new(await offers_of_skus(tx, data.wanted_skus()), None, zone_of(call))
             if not new.name:  # it may be given later
                 new = msgspec.structs.replace(new, name={"en": call.say("New promotion")})
             currency = data.currency or _first_currency(await pricing.markets(tx))
@@ -163,7 +166,7 @@ async def _save(
     call: Call, db: Database, data: PromotionForm, promotion_id: UUID | None
 ) -> Answer[Any] | See[Any]:
     async def verb(tx: Tx) -> Promotion:
-        new = data.new(await offers_of_skus(tx, data.wanted_skus()), promotion_id)
+        new = data.new(await offers_of_skus(tx, data.wanted_skus()), promotion_id, zone_of(call))
         return await promotions.save(tx, new)
 
     try:

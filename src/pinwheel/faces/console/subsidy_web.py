@@ -7,12 +7,14 @@ import datetime as dt
 import io
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from pinwheel.faces.console.choices import chosen
 from pinwheel.faces.console.frame import attempt, shown, words_of
+from pinwheel.faces.console.moments import day, zone_of
 from pinwheel.faces.console.money import minor_of
 from pinwheel.growth import subsidy
 from pinwheel.growth.subsidy import Efficiency, Goods, Match, NewProgramme, Programme
@@ -76,7 +78,9 @@ async def plan(call: Call, db: Database, data: ProgrammeForm) -> See[Any]:
 
     async def verb(tx: Tx) -> UUID:
         paying = await budgets.budget(tx, _uuid(data.platform_budget_id))
-        return await subsidy.save_programme(tx, _planned(data, paying.id, paying.currency))
+        return await subsidy.save_programme(
+            tx, _planned(data, paying.id, paying.currency, zone_of(call))
+        )
 
     return await attempt(
         call,
@@ -88,7 +92,7 @@ async def plan(call: Call, db: Database, data: ProgrammeForm) -> See[Any]:
     )
 
 
-def _planned(data: ProgrammeForm, platform: UUID, currency: str) -> NewProgramme:
+def _planned(data: ProgrammeForm, platform: UUID, currency: str, zone: ZoneInfo) -> NewProgramme:
     caps: dict[str, int] = {}
     for line in data.region_caps.split("\n"):
         if line.strip():
@@ -107,8 +111,8 @@ def _planned(data: ProgrammeForm, platform: UUID, currency: str) -> NewProgramme
         match_days=data.match_days,
         region_caps=caps,
         experiment_key=data.experiment_key.strip() or None,
-        starts_at=_day(data.starts_on),
-        ends_at=_day(data.ends_on) + dt.timedelta(days=1),
+        starts_at=day("starts_on", data.starts_on, zone),
+        ends_at=day("ends_on", data.ends_on, zone) + dt.timedelta(days=1),
     )
 
 
@@ -117,15 +121,6 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise Invalid("budget", "choose one of the list", "请从列表中选择") from error
-
-
-def _day(text: str) -> dt.datetime:
-    try:
-        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC)
-    except ValueError as error:
-        raise Invalid(
-            "day", "write a date such as 2026-12-31", "日期格式应为 2026-12-31"
-        ) from error
 
 
 class ProgrammeSight(msgspec.Struct, frozen=True):

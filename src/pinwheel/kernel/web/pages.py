@@ -120,6 +120,8 @@ def _environment(language: str, loader: BaseLoader, assets: Assets, zone: str) -
         money=money,
         date=date,
         datetime=datetime,
+        moment=partial(words.moment, language=language, zone=zone),
+        field=partial(words.field, zone=zone),
         number=partial(words.number, language=language),
     )
     # A refusal's page stands in the faces' frame, or in our own where there are no faces.
