@@ -51,7 +51,7 @@ async def programmes_page(call: Call, tx: Tx) -> Answer[Desk]:
         open_budgets=open_budgets,
         currency_of={p.id: p.currency for p in found.programmes},
         numbers=await orders.numbers_of(tx, {m.order_id for m in found.matches}),
-        today=tx.now.date(),
+        today=tx.now.astimezone(zone_of(call)).date(),
     )
 
 
