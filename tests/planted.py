@@ -49,6 +49,13 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
+        "two who open one account at the same moment break on its second key",
+        "ground/ledger/locking.py",
+        "          on conflict do nothing\n          returning id, floor\n",
+        "          on conflict (cell, id) do nothing\n          returning id, floor\n",
+        (LEDGER,),
+    ),
+    Bug(
         "a document counts again what was sold since",
         "trade/inventory/counting.py",
         "before.get(one.place) or Counted(",

@@ -36,6 +36,7 @@ class Literal(NamedTuple):
 class Catalogue(NamedTuple):
     connection: asyncpg.Connection
     names: set[tuple[str, str]]  # (schema, relation or function)
+    keys: dict[str, list[str]]  # schema.table: the columns of each unique key
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,20 @@ async def catalogue(server_url: str, template: str) -> AsyncIterator[Catalogue]:
         select n.nspname, p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         """
     )
-    yield Catalogue(connection, {(r[0], r[1]) for r in rows if not r[0].startswith("pg_")})
+    keys = await connection.fetch(
+        """
+        select format('%s.%s', n.nspname, c.relname) as name,
+               array_agg(substring(pg_get_indexdef(i.indexrelid) from '[(].*')) as keys
+          from pg_index i join pg_class c on c.oid = i.indrelid
+          join pg_namespace n on n.oid = c.relnamespace
+         where i.indisunique group by 1
+        """
+    )
+    yield Catalogue(
+        connection,
+        {(r[0], r[1]) for r in rows if not r[0].startswith("pg_")},
+        {r["name"]: r["keys"] for r in keys},
+    )
     await connection.close()
     await world.drop_database(server_url, name)
 
@@ -113,6 +127,24 @@ def strangers(sql: str, schema: str, names: set[tuple[str, str]]) -> list[str]:
     ]
 
 
+def losers(sql: str, keys: dict[str, list[str]]) -> list[str]:
+    """Tables where ``on conflict (target) do nothing`` loses a race: of two that insert the same
+    row at once, the second breaks on the key the target doesn't name."""
+    inserted = re.findall(
+        r"insert into ([a-z_.]+)(?:(?!insert into).)*?"
+        r"on conflict (\([^)]*\))(?:(?!on conflict).)*?do (nothing|update)",
+        sql,
+        re.DOTALL,
+    )
+    return [
+        table
+        for table, target, then in inserted
+        if then == "nothing"
+        for key in [set(re.findall(r"\w+", key.split(")")[0])) for key in keys[table]]
+        if "id" not in key and key != set(re.findall(r"\w+", target))  # an id is made anew
+    ]
+
+
 async def faults(literal: Literal, schema: str, catalogue: Catalogue) -> Iterator[str]:
     if literal.sql is None:
         return iter(["the SQL must be a literal at the call"])
@@ -132,6 +164,10 @@ async def faults(literal: Literal, schema: str, catalogue: Catalogue) -> Iterato
     found += [
         f"names {name}, which another module owns"
         for name in strangers(literal.sql, schema, catalogue.names)
+    ]
+    found += [
+        f"{name} has another key: write 'on conflict do nothing', for every key"
+        for name in losers(literal.sql, catalogue.keys)
     ]
     return iter(found)
 
@@ -160,3 +196,14 @@ def test_a_strange_table_is_seen() -> None:
     sql = "select 'ledger.account', o.id from orders.order o join orders.v_line l on l.id = o.id"
     assert strangers(sql, "ledger", names) == ["orders.order"]
     assert strangers(sql, "orders", names) == []
+
+
+def test_a_race_that_one_key_loses_is_seen() -> None:
+    keys = {"ledger.account": ["(id, cell)", "(code, cell)"], "kernel.flag": ["(name, cell)"]}
+    account = "with a as (insert into ledger.account values ($1) on conflict"
+    assert losers(f"{account} (cell, id) do nothing) select 1", keys) == ["ledger.account"]
+    assert losers(f"{account} (cell, id) do update set id = 1) select 1", keys) == []
+    assert losers(f"{account} (cell, code) do nothing) select 1", keys) == []
+    assert losers(f"{account} do nothing) select 1", keys) == []
+    flag = "insert into kernel.flag values ($1) on conflict (cell, name) do nothing"
+    assert losers(flag, keys) == []

@@ -273,7 +273,7 @@ async def _open_session(tx: Tx, person_id: uuid.UUID, token: str, agent: str, se
         insert into identity.session
                (cell, token_hash, id, person_id, agent, created_at, seen_at, expires_at)
         values ($1, $2, $3, $4, $5, $6, $6, $7)
-        on conflict (cell, token_hash) do nothing
+        on conflict do nothing
         """,
         tx.cell,
         token_hash,
@@ -301,7 +301,7 @@ async def guest_of(tx: Tx, caller: Caller, token: str) -> uuid.UUID:
     await tx.run(
         """
         insert into identity.person (cell, id, kind, language, created_at)
-        values ($1, $2, 'guest', $3, $4) on conflict (cell, id) do nothing
+        values ($1, $2, 'guest', $3, $4) on conflict do nothing
         """,
         tx.cell,
         person_id,

@@ -85,13 +85,13 @@ async def open_accounts(tx: Tx, accounts: Iterable[Account]) -> None:
         with unit as (
           insert into ledger.unit (id, code, kind, exponent)
           select * from unnest($2::bigint[], $3::text[], $4::text[], $5::smallint[])
-          on conflict (id) do nothing
+          on conflict do nothing
         ), account as (
           insert into ledger.account (cell, id, code, unit, side, floor, opened_at)
           select $1, a.id, a.code, a.unit, a.side, a.floor, $6
             from unnest($7::bigint[], $8::text[], $9::bigint[], $10::smallint[], $11::bigint[])
                  as a(id, code, unit, side, floor)
-          on conflict (cell, id) do nothing
+          on conflict do nothing
           returning id, floor
         )
         insert into ledger.balance (cell, account_id, floor)

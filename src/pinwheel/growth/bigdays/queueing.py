@@ -136,7 +136,7 @@ async def _insert(tx: Tx, events: dict[uuid.UUID, BigDay], coming: Sequence[Arri
         select $1, a.id, a.event_id, a.person_id, a.instant, a.lot, $2
           from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::bigint[])
                as a(id, event_id, person_id, instant, lot)
-        on conflict (cell, event_id, person_id) where state in ('waiting', 'admitted') do nothing
+        on conflict do nothing
         """,
         tx.cell,
         tx.now,

@@ -211,7 +211,7 @@ async def sell_gift_cards(tx: Tx, sold: Sequence[SoldCard]) -> int:
                    join payments.dispute d on d.cell = p.cell and d.payment_id = p.id
                   where p.cell = $1 and p.order_id = c.order_id and d.state in ('open', 'lost'))
                as is_disputed) d
-        on conflict (cell, id) do nothing
+        on conflict do nothing
         returning id, state
         """,
         tx.cell,
