@@ -25,6 +25,13 @@ from pinwheel.kernel.vault import Vault
 
 S = TypeVar("S")
 R = TypeVar("R")
+COLLIDED = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+)
+"""Two transactions met, and one was turned away: begun again it finds what the other has written. A
+key that is taken for good is turned away again, and raised."""
 PLAIN = (str, int, float, bool, bytes, uuid.UUID, dt.datetime, dt.date, type(None))
 
 
@@ -278,13 +285,12 @@ class Database:
     async def attempt(
         self, verb: Callable[[Tx], Awaitable[R]], *, actor: str = "system", request_id: str = ""
     ) -> R:
-        """Run ``verb`` in a transaction; a deadlock or a serialisation failure is tried again,
-        twice."""
+        """Run ``verb`` in a transaction; one that ``COLLIDED`` is tried again, twice."""
         for left in (2, 1, 0):
             try:
                 async with self.transaction(actor=actor, request_id=request_id) as tx:
                     return await verb(tx)
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except COLLIDED:
                 if not left:
                     raise
         raise AssertionError

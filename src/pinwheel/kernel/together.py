@@ -13,10 +13,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import asyncpg
-
 from pinwheel.kernel import observe
-from pinwheel.kernel.db import Database, Tx
+from pinwheel.kernel.db import COLLIDED, Database, Tx
 from pinwheel.kernel.errors import Overloaded, Refusal
 
 C = TypeVar("C")
@@ -130,7 +128,7 @@ async def apart(
                     results = await verb(tx, part)
                 observe.batched(name, len(part), tx.statements)
                 return results
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except COLLIDED:
                 if not left:
                     raise
         raise AssertionError

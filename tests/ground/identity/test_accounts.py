@@ -316,6 +316,22 @@ async def test_the_first_address_is_the_default_and_there_is_always_one(db: Data
     assert "123" not in stored
 
 
+async def test_of_many_who_choose_a_default_at_once_one_wins(db: Database) -> None:
+    person = await ann(db)
+    new = model.NewAddress(recipient_name="A", country="CN", city="Suzhou", line1="1", phone="123")
+    async with db.transaction() as tx:
+        ids = [await identity.add_address(tx, person.id, new) for _ in range(8)]
+
+    async def choose(address_id: uuid.UUID) -> None:
+        async with db.transaction() as tx:
+            await identity.make_default(tx, person.id, address_id)
+
+    await asyncio.gather(*(choose(one) for one in ids * 3))
+    async with db.reading() as tx:
+        kept = await identity.addresses_of(tx, person.id)
+    assert [a.is_default for a in kept].count(True) == 1
+
+
 @pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaa", ANN])
 async def test_easy_passwords_are_refused(password: str) -> None:
     with pytest.raises(Invalid):

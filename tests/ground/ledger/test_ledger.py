@@ -90,12 +90,10 @@ async def test_many_open_one_account_at_the_same_moment(db: Database) -> None:
     hundred."""
 
     async def opened(account: Account, start: asyncio.Event) -> None:
-        async def verb(tx: Tx) -> None:
+        async with db.transaction() as tx:
             await tx.value("select 1")  # everybody has a transaction before anybody begins
             await start.wait()
             await ledger.open_accounts(tx, [account])
-
-        await db.attempt(verb)
 
     for n in range(120):
         start = asyncio.Event()

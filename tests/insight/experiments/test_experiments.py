@@ -449,6 +449,22 @@ async def test_a_visitor_with_two_devices_counts_once_and_one_sent_two_ways_neve
     assert sums["gift"].y == 2
 
 
+async def test_two_who_save_groups_at_once_leave_one_set(db: Database) -> None:
+    ids = people(90)
+    edges = [(ids[i], ids[i + 1]) for i in range(89) if i % 3 != 2]
+    async with db.transaction() as tx:
+        await experiments.save_experiment(tx, "gift", plan(unit="cluster"))
+
+    async def save() -> int:
+        async with db.transaction() as tx:
+            return await experiments.save_clusters(tx, "gift", edges)
+
+    assert await asyncio.gather(*(save() for _ in range(8))) == [30] * 8
+    async with db.reading() as tx:
+        groups = await tx.value("select count(distinct cluster_id) from experiments.member")
+    assert groups == 30
+
+
 async def test_a_cluster_goes_one_way(db: Database, clock: SetClock) -> None:
     async with db.transaction() as tx:
         await experiments.save_experiment(tx, "gift", plan(unit="cluster"))

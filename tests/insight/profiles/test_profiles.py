@@ -47,6 +47,13 @@ async def broken(db: Database) -> list[audit.Check]:
     return [c for c in checks if c.broken]
 
 
+async def test_of_many_who_tell_the_same_at_once_one_word_stands(db: Database) -> None:
+    ada = await person(db, "ada")
+    await asyncio.gather(*(tell(db, ada, size(f"{n}")) for n in range(16)))
+    assert len((await profile(db, ada)).traits) == 1
+    assert await broken(db) == []
+
+
 async def test_whose_word_counts_and_until_when(db: Database, clock: SetClock) -> None:
     ada = await person(db, "ada")
     await tell(db, ada, size("M", "staff"))

@@ -16,9 +16,7 @@ ADDRESSES_OF_ONE = 50
 
 async def add_address(tx: Tx, person_id: uuid.UUID, new: NewAddress) -> uuid.UUID:
     """Keep an address; the first one is the default. ``Invalid`` beyond 50."""
-    await tx.run(
-        "select from identity.person where cell = $1 and id = $2 for update", tx.cell, person_id
-    )
+    await _lock(tx, person_id)
     held = await tx.value(
         "select count(*) from identity.address where cell = $1 and person_id = $2",
         tx.cell,
@@ -57,6 +55,7 @@ async def add_address(tx: Tx, person_id: uuid.UUID, new: NewAddress) -> uuid.UUI
 
 async def make_default(tx: Tx, person_id: uuid.UUID, address_id: uuid.UUID) -> None:
     """``NotFound`` for an address that isn't this person's."""
+    await _lock(tx, person_id)
     await _no_default(tx, person_id)
     done = await tx.run(
         """
@@ -69,6 +68,13 @@ async def make_default(tx: Tx, person_id: uuid.UUID, address_id: uuid.UUID) -> N
     )
     if not done:
         raise NotFound(what="address")
+
+
+async def _lock(tx: Tx, person_id: uuid.UUID) -> None:
+    """One change of a person's addresses at a time: there is one default, and always one."""
+    await tx.run(
+        "select from identity.person where cell = $1 and id = $2 for update", tx.cell, person_id
+    )
 
 
 async def _no_default(tx: Tx, person_id: uuid.UUID) -> None:
@@ -84,6 +90,7 @@ async def _no_default(tx: Tx, person_id: uuid.UUID) -> None:
 
 async def remove_address(tx: Tx, person_id: uuid.UUID, address_id: uuid.UUID) -> None:
     """Orders keep their own copy. The next oldest address becomes the default."""
+    await _lock(tx, person_id)
     done = await tx.run(
         "delete from identity.address where cell = $1 and person_id = $2 and id = $3",
         tx.cell,

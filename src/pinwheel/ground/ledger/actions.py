@@ -10,7 +10,6 @@ import asyncpg
 import msgspec
 
 from pinwheel.ground.ledger.locking import (
-    RacedKey,
     closed_until_of,
     locked_accounts,
     locked_holds,
@@ -102,15 +101,8 @@ async def _posted_before(
 
 
 async def _write_journals(tx: Tx, plan: Plan) -> None:
-    """Journals, transfers, balances and consumed holds in one statement: all of them, or
-    ``RacedKey``."""
-    try:
-        await _insert_journals(tx, plan)
-    except asyncpg.UniqueViolationError as error:
-        raise RacedKey(str(error)) from error
-
-
-async def _insert_journals(tx: Tx, plan: Plan) -> None:
+    """Journals, transfers, balances and consumed holds in one statement: all of them, or none when
+    another transaction has just posted one of the keys (tried again, it is found posted)."""
     await tx.run(
         """
         with journal as (

@@ -6,11 +6,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 
-import asyncpg
 import msgspec
 
 from pinwheel.ground.ledger.locking import (
-    RacedKey,
     lock,
     locked_accounts,
     locked_holds,
@@ -199,14 +197,8 @@ async def reduce(tx: Tx, parts: Sequence[tuple[uuid.UUID, int]]) -> None:
 
 
 async def _write_holds(tx: Tx, plan: Plan) -> None:
-    """Holds and what they take out of reach, in one statement: all of them, or ``RacedKey``."""
-    try:
-        await _insert_holds(tx, plan)
-    except asyncpg.UniqueViolationError as error:
-        raise RacedKey(str(error)) from error
-
-
-async def _insert_holds(tx: Tx, plan: Plan) -> None:
+    """Holds and what they take out of reach, in one statement: all of them, or none when another
+    transaction has just taken one of the keys (tried again, it is found held)."""
     await tx.run(
         """
         with hold as (

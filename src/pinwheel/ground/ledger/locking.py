@@ -7,8 +7,6 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
-import asyncpg
-
 from pinwheel.ground.ledger.model import (
     Account,
     OpenHold,
@@ -18,11 +16,6 @@ from pinwheel.ground.ledger.model import (
 from pinwheel.kernel.db import Tx
 
 PERIOD_LOCK = id_of("ledger.period")  # shared by postings, exclusive while a period is closed
-
-
-class RacedKey(asyncpg.SerializationError):  # type: ignore[misc]
-    """Another transaction posted the same (document, key) a moment ago: try again and find it
-    posted."""
 
 
 async def locked_holds(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, OpenHold]:

@@ -246,6 +246,9 @@ async def save_clusters(tx: Tx, key: str, edges: Sequence[Edge], *, most: int = 
     """Find the groups of a graph (who shares with whom), at most ``most`` people each, and send
     each group the same way. What is cut is kept, for the figures. Only before the experiment's
     start. How many groups."""
+    await tx.run(  # one at a time, and none while it starts
+        "select from experiments.experiment where cell = $1 and key = $2 for update", tx.cell, key
+    )
     found = await experiment(tx, key)
     if found.state != "draft":
         raise WrongState(key=key, state=found.state, wanted="draft")

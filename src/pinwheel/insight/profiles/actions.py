@@ -49,6 +49,9 @@ async def tell(
 async def _write(
     tx: Tx, person_id: uuid.UUID, traits: list[NewTrait], kinds: dict[str, TraitKind]
 ) -> None:
+    await tx.run(  # of two who tell the same at once, the later one's word stands
+        "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"profiles.trait:{person_id}"
+    )
     await tx.run(
         """
         update profiles.trait t set replaced_at = $3

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from pinwheel.kernel.db import Tx
@@ -21,18 +20,11 @@ from pinwheel.trade.orders.model import (
 )
 
 
-class Raced(asyncpg.SerializationError):  # type: ignore[misc]
-    """Another transaction used the same idempotency key a moment ago: tried again, its order is
-    found."""
-
-
 async def insert_orders(tx: Tx, drafts: Sequence[Draft]) -> None:
-    """Write the drafts as orders that wait for their payment. One statement, and one where there
-    are discounts."""
-    try:
-        await _insert(tx, drafts)
-    except asyncpg.UniqueViolationError as error:
-        raise Raced(str(error)) from error
+    """Write the drafts as orders that wait for their payment; none when another transaction has
+    just used one of their idempotency keys (tried again, its order is found). One statement, and
+    one where there are discounts."""
+    await _insert(tx, drafts)
     discounts = [(d.id, one) for d in drafts for one in d.discounts]
     if discounts:
         await _insert_discounts(tx, discounts)
