@@ -68,6 +68,7 @@ from pinwheel.trade.catalogue import changes_web as changes_api
 from pinwheel.trade.catalogue import jobs as catalogue_jobs
 from pinwheel.trade.catalogue import web as catalogue_api
 from pinwheel.trade.giftcards import jobs as giftcards_jobs
+from pinwheel.trade.giftcards import web as gift_cards_web
 from pinwheel.trade.inventory import jobs as inventory_jobs
 from pinwheel.trade.marketplace import jobs as marketplace_jobs
 from pinwheel.trade.marketplace import web as marketplace_api
@@ -164,6 +165,7 @@ WEB: tuple[ModuleType, ...] = (
     price_web,
     cart_web,
     one_click_web,
+    gift_cards_web,
     returns_web,
     sending_web,
     promotions_web,
@@ -202,6 +204,7 @@ CHAPTERS: Mapping[str, str] = {
     "Returns": "What comes back, exchanges and trials.",
     "Payments": "Tenders, stored methods, refunds and settlement files.",
     "Till": "Cash at the counter.",
+    "Gift cards": "Cards that are given out or sold, and what is owed on them.",
     "Budgets": "Whose money pays for discounts.",
     "Promotions": "Discounts, coupons and codes.",
     "Webhooks": "News sent to other programs, signed.",

@@ -20,7 +20,7 @@ from trade import api
 
 MINE = (
     *(app.catalogue_api, app.categories_api, app.changes_api, app.marketplace_api),
-    *(app.stock_web, app.desk_web, app.customers_web, app.imports_api_web),
+    *(app.stock_web, app.desk_web, app.customers_web, app.imports_api_web, app.gift_cards_web),
 )
 HOME = {"name": "A", "line1": "1 High Street", "city": "Leeds", "country": "GB"}
 

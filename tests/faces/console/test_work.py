@@ -13,6 +13,7 @@ from console_world import Desk
 from pinwheel.faces.console.frame import csv_line
 from pinwheel.faces.console.money import minor_of, plain_of
 from pinwheel.ground import identity, ledger
+from pinwheel.insight import profiles
 from pinwheel.kernel.clock import SetClock
 from pinwheel.kernel.errors import Invalid
 from pinwheel.trade import catalogue, orders, pricing
@@ -108,6 +109,24 @@ async def test_erasing_asks_for_the_word_and_keeps_the_books(desk: Desk) -> None
     await operator.post(f"{here}/erase", {"reason": "asked for it", "sure": "ERASE"})
     page = await operator.get(here)
     assert page.status_code == 200 and "buyer@shop.test" not in page.text
+
+
+async def test_a_customer_is_copied_and_erased_with_every_account(desk: Desk) -> None:
+    operator = await desk.signed_in("operator")
+    await desk.signed_in("buyer")
+    first = desk.people["buyer"]
+    async with desk.db.transaction() as tx:
+        second = await identity.register(tx, "buyer.again@shop.test", kind="buyer", name="Again")
+        await profiles.merge(tx, first, second.id, "same telephone")
+    here = f"/console/customers/{first}"
+    assert "This customer has 2 accounts" in (await operator.get(here)).text
+    copy = await operator.post(f"{here}/export", {"reason": "asked for it"})
+    mails = [a["person"]["email"] for a in copy.json()["accounts"]]
+    assert mails == ["buyer@shop.test", "buyer.again@shop.test"]
+    await operator.post(f"{here}/erase", {"reason": "asked for it", "sure": "ERASE"})
+    async with desk.db.reading() as tx:
+        people = await identity.people(tx, [first, second.id])
+    assert [p.email for p in people.values()] == [None, None]
 
 
 async def test_a_count_corrects_the_books_once(desk: Desk) -> None:

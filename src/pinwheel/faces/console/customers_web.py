@@ -12,6 +12,7 @@ from msgspec import Meta
 from pinwheel.faces.console.frame import attempt, names_of, shown, with_query
 from pinwheel.ground import identity
 from pinwheel.ground.identity import Address, Person
+from pinwheel.insight import profiles
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Invalid
 from pinwheel.kernel.listing import Page
@@ -88,6 +89,7 @@ async def customer_page(call: Call, db: Database, person_id: UUID) -> Answer[Cus
             person.name or person.email or call.say("Erased person"),
             "customers",
             names=await names_of(tx, [a.actor for a in found.access]),
+            accounts=len(await profiles.accounts_of(tx, person_id)),
         )
 
 
@@ -97,10 +99,9 @@ class Reason(msgspec.Struct):
 
 @post("/console/customers/{person_id:uuid}/export", scope=PEOPLE)
 async def export(call: Call, tx: Tx, person_id: UUID, data: Reason) -> File:
-    """A copy of everything that is known of somebody, as they may ask for; recorded with why."""
-    parts = await identity.export_person(tx, person_id, call.app.state["exports"])
-    await identity.record_access(tx, [person_id], "export", data.reason)
-    body = msgspec.json.format(msgspec.json.encode(parts))
+    """A copy of everything that is known of a customer, as they may ask for; recorded with why."""
+    parts = await profiles.export_customer(tx, person_id, data.reason, call.app.state["exports"])
+    body = msgspec.json.format(msgspec.json.encode({"accounts": parts}))
     return File(body, "application/json", name=f"person-{person_id}.json")
 
 
@@ -113,14 +114,12 @@ class EraseForm(msgspec.Struct):
 
 @post("/console/customers/{person_id:uuid}/erase", scope=PEOPLE)
 async def erase(call: Call, db: Database, person_id: UUID, data: EraseForm) -> See[Any]:
-    """Make somebody nameless; their orders and the books stay."""
+    """Make a customer nameless, with every account of theirs; the orders and the books stay."""
 
     async def verb(tx: Tx) -> None:
         if data.sure.strip().upper() not in ("ERASE", "删除"):
             raise Invalid("sure", "write ERASE to confirm", "请输入“删除”以确认")
-        await identity.person_of(tx, person_id)
-        await identity.record_access(tx, [person_id], "erase", data.reason)
-        await identity.erase_person(tx, person_id)
+        await profiles.erase_customer(tx, person_id, data.reason)
 
     here = f"/console/customers/{person_id}"
     return await attempt(call, db, verb, here, call.say("Erased. The orders and the books stay."))

@@ -96,9 +96,12 @@ async def access_to(tx: Tx, person_id: uuid.UUID) -> list[AccessLine]:
 
 
 async def export_person(
-    tx: Tx, person_id: uuid.UUID, contributions: Sequence[Contribution] = ()
+    tx: Tx,
+    person_id: uuid.UUID,
+    contributions: Sequence[Contribution] = (),
+    reason: str = "right to a copy",
 ) -> dict[str, Any]:
-    """Everything the house knows of somebody, as plain JSON values."""
+    """Everything the house knows of somebody, as plain JSON values; recorded with the reason."""
     parts: dict[str, Any] = {
         "person": await queries.person_of(tx, person_id),
         "addresses": await queries.addresses_of(tx, person_id),
@@ -109,7 +112,7 @@ async def export_person(
     }
     for name, contribute in contributions:
         parts[name] = await contribute(tx, person_id)
-    await record_access(tx, [person_id], "export", "right to a copy")
+    await record_access(tx, [person_id], "export", reason)
     exported: dict[str, Any] = msgspec.to_builtins(parts)
     return exported
 

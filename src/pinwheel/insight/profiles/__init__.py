@@ -13,6 +13,7 @@ whoever is erased leaves nothing here, and the books stay.
 
 from pinwheel.insight.profiles.actions import (
     erase_customer,
+    export_customer,
     merge,
     take_back,
     tell,
@@ -51,6 +52,7 @@ __all__ = [
     "accounts_of",
     "erase_customer",
     "export",
+    "export_customer",
     "kinds",
     "merge",
     "profile_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from pinwheel.ground import identity
 from pinwheel.insight.profiles.model import (
@@ -160,9 +161,23 @@ async def _one_at_a_time(tx: Tx) -> None:
     await tx.run("select pg_advisory_xact_lock(hashtext('profiles.merge'))")
 
 
-async def erase_customer(tx: Tx, person_id: uuid.UUID) -> list[uuid.UUID]:
-    """Erase every account of a customer, here and everywhere; which they were. Safe to repeat."""
+async def export_customer(
+    tx: Tx, person_id: uuid.UUID, reason: str, contributions: Sequence[identity.Contribution]
+) -> list[dict[str, Any]]:
+    """A copy of everything that is known of a customer, an account each, the one that stands for
+    them first. Recorded with the ``reason``. ``NotFound``."""
+    return [
+        await identity.export_person(tx, account, contributions, reason)
+        for account in await accounts_of(tx, person_id)
+    ]
+
+
+async def erase_customer(tx: Tx, person_id: uuid.UUID, reason: str) -> list[uuid.UUID]:
+    """Erase every account of a customer, here and everywhere; which they were. Recorded with the
+    ``reason``. Safe to repeat. ``NotFound``, ``identity.LastOperator``."""
+    await identity.person_of(tx, person_id)
     accounts = await accounts_of(tx, person_id)
+    await identity.record_access(tx, accounts, "erase", reason)
     for account in accounts:
         await identity.erase_person(tx, account)
     return accounts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -83,3 +83,40 @@ async def merge(tx: Tx, data: NewMerge) -> Answer[Merge]:
 async def unmerge(tx: Tx, merge_id: uuid.UUID) -> Answer[Merge]:
     """They were two after all."""
     return Answer(await actions.unmerge(tx, merge_id))
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """Why: it stands in the record of who looked at or changed this person's data."""
+
+    reason: Annotated[str, Meta(min_length=3, max_length=200)]
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """``accounts``: for each account of the customer what every part of the house knows of it."""
+
+    accounts: list[dict[str, Any]]
+
+
+@post("/api/v1/profiles/{person_id:uuid}/export", scope=SENSITIVE, tags=TAGS)
+async def export(call: Call, tx: Tx, person_id: uuid.UUID, data: Asked) -> Answer[Copy]:
+    """A copy of everything that is known of a customer, as they may ask for."""
+    contributions = call.app.state["exports"]
+    return Answer(Copy(await actions.export_customer(tx, person_id, data.reason, contributions)))
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """The accounts that are nameless now."""
+
+    accounts: list[uuid.UUID]
+
+
+@post(
+    "/api/v1/profiles/{person_id:uuid}/erase",
+    scope=SENSITIVE,
+    tags=TAGS,
+    refusals=(identity.LastOperator,),
+)
+async def erase(tx: Tx, person_id: uuid.UUID, data: Asked) -> Answer[Erased]:
+    """Forget a customer, for good: every account of theirs is nameless at once; orders and books
+    stay."""
+    return Answer(Erased(await actions.erase_customer(tx, person_id, data.reason)))

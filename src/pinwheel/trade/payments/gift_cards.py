@@ -26,6 +26,7 @@ from pinwheel.trade.payments.gifts import (
     MOST_IN_BATCH,
     PURPOSE,
     RANDOM_LETTERS,
+    GiftBatchExists,
     GiftCard,
     GiftCardBlockedNow,
     GiftCardExpired,
@@ -75,10 +76,12 @@ async def make_gift_cards(
     market: str,
     reason: str,
     expires_on: dt.date | None = None,
+    batch_id: uuid.UUID | None = None,
 ) -> tuple[uuid.UUID, list[MadeCard]]:
     """``size`` cards that nobody paid for, an expense for a ``reason``: the batch's id and the
-    codes, which nobody can see again. Without ``expires_on`` the market's policy holds. Refuses
-    ``Invalid``. 6 statements."""
+    codes, which nobody can see again. Without ``expires_on`` the market's policy holds. A program
+    names its batch, so that it makes it once. Refuses ``Invalid``, ``GiftBatchExists``.
+    6 statements."""
     if not 1 <= size <= MOST_IN_BATCH:
         raise Invalid("size", f"between 1 and {MOST_IN_BATCH}", f"请填写 1 到 {MOST_IN_BATCH}")
     if face_minor <= 0:
@@ -87,7 +90,7 @@ async def make_gift_cards(
         raise Invalid("reason", "say why", "请填写原因")
     if expires_on is not None and expires_on < tx.now.date():
         raise Invalid("expires_on", "this day is over", "该日期已过")
-    batch_id = tx.new_id()
+    batch_id = batch_id or tx.new_id()
     codes = [_drawn() for _ in range(size)]
     days = await valid_days_of(tx, market)
     until = expires_on or gifts.usable_until(days, tx.now.date())
@@ -126,11 +129,12 @@ async def _write_batch(
     codes: Sequence[str],
     until: dt.date | None,
 ) -> None:
-    await tx.run(
+    fresh = await tx.run(
         """
         insert into payments.gift_batch
           (cell, id, size, face_minor, currency, market, reason, made_at, made_by)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        on conflict do nothing
         """,
         tx.cell,
         batch.id,
@@ -142,6 +146,8 @@ async def _write_batch(
         batch.made_at,
         batch.made_by,
     )
+    if not fresh:
+        raise GiftBatchExists()
     await tx.run(
         """
         insert into payments.gift_card (cell, id, face_minor, currency, market, state, code_hash,

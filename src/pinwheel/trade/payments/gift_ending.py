@@ -12,7 +12,7 @@ import msgspec
 from pinwheel.ground import ledger
 from pinwheel.ground.ledger import Account, Transfer
 from pinwheel.kernel.db import Tx
-from pinwheel.kernel.errors import Invalid
+from pinwheel.kernel.errors import Invalid, NotFound
 from pinwheel.trade.payments import gifts
 from pinwheel.trade.payments.gift_cards import hash_of, post
 from pinwheel.trade.payments.gift_queries import card_of, with_balances
@@ -305,7 +305,8 @@ async def set_gift_policy(tx: Tx, market: str, valid_days: int | None) -> None:
 
 
 async def mark_gift_product(tx: Tx, variant_id: uuid.UUID, *, is_gift: bool = True) -> None:
-    """A piece of this variant is a gift card worth its price, or no more from now on."""
+    """A piece of this variant is a gift card worth its price, or no more from now on.
+    ``NotFound`` for a variant that isn't there."""
     if not is_gift:
         await tx.run(
             "delete from payments.gift_product where cell = $1 and variant_id = $2",
@@ -313,6 +314,10 @@ async def mark_gift_product(tx: Tx, variant_id: uuid.UUID, *, is_gift: bool = Tr
             variant_id,
         )
         return
+    if not await tx.value(
+        "select exists (select from catalogue.v_variant where variant_id = $1)", variant_id
+    ):
+        raise NotFound(what="variant")
     await tx.run(
         "insert into payments.gift_product (cell, variant_id, made_at) values ($1, $2, $3)"
         " on conflict do nothing",

@@ -57,6 +57,11 @@ async def card_of(tx: Tx, card_id: uuid.UUID, *, locks: bool = False) -> GiftCar
     )
 
 
+async def gift_card_of(tx: Tx, card_id: uuid.UUID) -> GiftCard:
+    """One card with what it is still good for; ``NotFound``. 2 statements."""
+    return (await with_balances(tx, [await card_of(tx, card_id)]))[0]
+
+
 async def with_balances(tx: Tx, cards: Sequence[GiftCard]) -> list[GiftCard]:
     """The cards with what each is good for. 1 statement."""
     if not cards:

@@ -224,6 +224,17 @@ class GiftCardTooLow(Refusal):
     )
 
 
+class GiftBatchExists(Refusal):
+    en = (
+        "A batch of gift cards with this id was made before, and its codes can't be shown again. "
+        "Where they were lost, block its cards and make a batch with another id."
+    )
+    zh = (
+        "该编号的礼品卡批次此前已生成，卡号无法再次显示。"
+        "如已遗失，请冻结其中的卡并用新编号重新生成。"
+    )
+
+
 class GiftCodeInUse(Refusal):
     """Somebody has typed the code: a new one would take the card away from them."""
 
