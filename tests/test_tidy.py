@@ -13,6 +13,8 @@ import pytest
 from babel.messages import pofile
 from jinja2.ext import babel_extract
 
+from pinwheel import cli
+
 SOURCE = Path(__file__).parents[1] / "src" / "pinwheel"
 FILES = sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py"))
 BANNED = {
@@ -205,3 +207,11 @@ def test_a_page_can_fill_its_sentences_in_both_languages() -> None:
                 except (ValueError, TypeError) as error:
                     broken.append(f"{path.relative_to(SOURCE)} says “{said}”: {error}")
     assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["audit", "bench orders", "simulate", "replay olist FOLDER", "import olist FOLDER"],
+)
+def test_what_tells_figures_tells_them_as_json(line: str) -> None:
+    assert cli.parser().parse_args([*line.split(), "--json"]).json

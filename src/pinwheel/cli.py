@@ -69,6 +69,7 @@ def _import(parser: argparse.ArgumentParser) -> None:
 
 def _replay(parser: argparse.ArgumentParser) -> None:
     _place(parser)
+    parser.add_argument("--json", action="store_true", help="the summary on one line")
     parser.add_argument("source", choices=("olist", "online-retail"), help="the files' layout")
     parser.add_argument("path", help="the file or folder")
     parser.add_argument("--minutes", type=int, default=0, help="of the clock, played together")

@@ -169,7 +169,7 @@ def begin(url: str, data: Path, source: str, path: Path) -> subprocess.Popen[byt
     data.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-m", "pinwheel.cli", "replay", source, str(path),
-         "--database-url", url, "--data-dir", str(data)],
+         "--database-url", url, "--data-dir", str(data), "--json"],
         stdout=(data / "summary.json").open("wb"),
         stderr=(data / "log").open("ab"),
         preexec_fn=partial(world.die_with_parent),

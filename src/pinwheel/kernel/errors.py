@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
+
+from pinwheel.kernel.words import language_of, words
 
 
 class Refusal(Exception):
@@ -16,6 +19,9 @@ class Refusal(Exception):
     status: ClassVar[int] = 409
     en: ClassVar[str] = "This can't be done."
     zh: ClassVar[str] = "无法完成此操作。"
+    codes: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {}
+    """How a fact that is a code is said: ``{"state": {"live": ("running", "进行中")}}``. Programs
+    get the code."""
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(type(self).__name__)
@@ -27,7 +33,12 @@ class Refusal(Exception):
 
     def sentence(self, language: str = "en") -> str:
         """The sentence in ``language`` (``zh…`` is Chinese, all else English)."""
-        return (self.zh if language.startswith("zh") else self.en).format(**self.facts)
+        chinese = language.startswith("zh")
+        facts = dict(self.facts)
+        for fact, said in self.codes.items():
+            if isinstance(code := facts.get(fact), str) and code in said:
+                facts[fact] = said[code][chinese]
+        return (self.zh if chinese else self.en).format(**facts)
 
     def __str__(self) -> str:
         return self.sentence()
@@ -40,6 +51,11 @@ class NotFound(Refusal):
     status = 404
     en = "There is no {what} here with that name. Check the address or the id."
     zh = "这里没有这个{what}。请检查地址或编号。"
+
+    def sentence(self, language: str = "en") -> str:
+        """What there is not is called by its name in the reader's language, from ``words``."""
+        said = words(language_of(language) or "en").gettext(str(self.facts["what"]))
+        return (self.zh if language.startswith("zh") else self.en).format(what=said)
 
 
 class Invalid(Refusal):

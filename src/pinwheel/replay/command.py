@@ -38,7 +38,10 @@ def replay(arguments: argparse.Namespace) -> int:
     except Refusal as refusal:
         say(f"{refusal.sentence('en')}\n{refusal.sentence('zh')}")
         return 2
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    told = msgspec.json.encode(summary)
+    if not arguments.json:
+        told = msgspec.json.format(told, indent=2)
+    sys.stdout.buffer.write(told + b"\n")
     return 0 if summary.agrees and summary.audit_clean else 1
 
 

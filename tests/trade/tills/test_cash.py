@@ -174,7 +174,7 @@ async def test_late_cash_takes_the_goods_again_or_is_refused_at_the_counter(
     assert other.state == "placed"
     with pytest.raises(CashOrderEnded) as refused:
         await take(shop.db, till_id, (await due(shop.db, late.order_id)).code, 2399)
-    assert "unpaid" in refused.value.sentence("en")
+    assert "it was not paid in time" in refused.value.sentence("en")
     assert await inside(shop.db, till_id) == WHOLE, "the refused cash is in no book"
     assert await shop.db.pool.fetchval("select count(*) from payments.till_receipt") == 1
     assert await shop.stock(0) == (3, 2)

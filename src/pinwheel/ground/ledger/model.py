@@ -178,6 +178,14 @@ class HoldClosed(Refusal):
 
     en = "This reservation has ended ({state}) or holds less than {asked}. Reserve again."
     zh = "该预留已结束（{state}）或数量少于 {asked}，请重新预留。"
+    codes = {
+        "state": {
+            "open": ("open", "有效"),
+            "committed": ("committed", "已扣用"),
+            "released": ("released", "已释放"),
+            "expired": ("expired", "已过期"),
+        }
+    }
 
 
 class PeriodClosed(Refusal):

@@ -115,6 +115,15 @@ class NotSubscribed(Refusal):
 class Suppressed(Refusal):
     en = "This address must not be written to: {reason}."
     zh = "该地址已停止投递：{reason}。"
+    codes = {
+        "reason": {
+            "unsubscribed": ("its owner has unsubscribed", "收件人已退订"),
+            "bounce": ("letters to it come back", "信件被退回"),
+            "complaint": ("its owner has complained", "收件人曾投诉"),
+            "operator": ("the staff have stopped it", "已由员工停用"),
+            "erased": ("the person was erased", "该用户已注销"),
+        }
+    }
 
 
 class UnknownTemplate(Refusal):

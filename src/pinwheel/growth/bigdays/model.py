@@ -214,6 +214,13 @@ class EventNotOpen(Refusal):
 class EventFixed(Refusal):
     en = "The event is {state}; this can only be changed in a draft. Stop it and make another one."
     zh = "活动状态为 {state}，仅草稿可修改此项。请停止后另建活动。"
+    codes = {
+        "state": {
+            "draft": ("a draft", "草稿"),
+            "active": ("announced", "已发布"),
+            "stopped": ("stopped", "已停止"),
+        }
+    }
 
 
 class NothingToSell(Refusal):

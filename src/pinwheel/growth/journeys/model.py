@@ -148,11 +148,29 @@ class PlanUnclear(Refusal):
 class JourneyIs(Refusal):
     en = "Journey {name} is {state}: this is not possible now."
     zh = "旅程 {name} 当前为 {state}，无法执行此操作。"
+    codes = {
+        "state": {
+            "draft": ("a draft", "草稿"),
+            "live": ("running", "运行中"),
+            "paused": ("paused", "已暂停"),
+            "closed": ("closed", "已关闭"),
+        }
+    }
 
 
 class CampaignIs(Refusal):
     en = "Campaign {name} is {state}: this is not possible any more."
     zh = "活动 {name} 当前为 {state}，无法执行此操作。"
+    codes = {
+        "state": {
+            "draft": ("a draft", "草稿"),
+            "scheduled": ("scheduled", "已排期"),
+            "gathering": ("gathering its readers", "正在汇集收件人"),
+            "sending": ("being sent", "发送中"),
+            "sent": ("sent", "已发出"),
+            "stopped": ("stopped", "已停止"),
+        }
+    }
 
 
 class NobodyToWriteTo(Refusal):

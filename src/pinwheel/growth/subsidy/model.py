@@ -149,6 +149,13 @@ class MatchNotPossible(Refusal):
 class MatchDecided(Refusal):
     en = "This claim was decided already ({state})."
     zh = "该申请已处理（{state}）。"
+    codes = {
+        "state": {
+            "asked": ("open", "待处理"),
+            "paid": ("paid", "已赔付"),
+            "refused": ("refused", "已拒绝"),
+        }
+    }
 
 
 class MatchAnswered(Event, frozen=True, kw_only=True):

@@ -98,7 +98,7 @@ async def _the(tx: Tx, key: str, *states: str) -> Experiment:
         key,
     )
     if found.state not in states:
-        raise WrongState(key=key, state=found.state, wanted=" / ".join(states))
+        raise WrongState(key, found.state, *states)
     return found
 
 

@@ -251,7 +251,7 @@ async def save_clusters(tx: Tx, key: str, edges: Sequence[Edge], *, most: int = 
     )
     found = await experiment(tx, key)
     if found.state != "draft":
-        raise WrongState(key=key, state=found.state, wanted="draft")
+        raise WrongState(key, found.state, "draft")
     groups = clusters(edges, most=most)
     tied = ties(edges, groups)
     # A group isn't named after a member: it outlives their erasure.

@@ -304,7 +304,24 @@ class ExperimentRunning(Refusal):
 
 class WrongState(Refusal):
     en = "The experiment {key} is {state}; this takes one that is {wanted}."
-    zh = "实验 {key} 当前状态为 {state}，此操作要求状态为 {wanted}。"
+    zh = "实验 {key} 当前状态为{state}，此操作要求状态为{wanted_zh}。"
+    codes = {
+        "state": {
+            "draft": ("a draft", "草稿"),
+            "running": ("running", "进行中"),
+            "stopped": ("stopped", "已停止"),
+            "decided": ("decided", "已下结论"),
+        }
+    }
+
+    def __init__(self, key: str, state: str, *wanted: str) -> None:
+        said = [self.codes["state"][one] for one in wanted]
+        super().__init__(
+            key=key,
+            state=state,
+            wanted=" or ".join(en for en, _ in said),
+            wanted_zh="或".join(zh for _, zh in said),
+        )
 
 
 class KeyTaken(Refusal):

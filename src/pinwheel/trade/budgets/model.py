@@ -210,6 +210,13 @@ class NeedsSecondPerson(Refusal):
 class NotWaiting(Refusal):
     en = "This request was {state} already. Nothing was changed."
     zh = "该申请已处理（{state}），未做任何更改。"
+    codes = {
+        "state": {
+            "asked": ("asked for", "待处理"),
+            "done": ("approved", "已批准"),
+            "refused": ("refused", "已拒绝"),
+        }
+    }
 
 
 class BudgetRanLow(Event, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from pinwheel.trade.orders.model import (
     Order,
     OrderDelivered,
     OrderLine,
+    OrderNotCancellable,
     OrderNotReady,
     OrderShipped,
     share,
@@ -193,7 +194,7 @@ def _planned(
         or order.waits_for is not None
         or (order.held_until is not None and order.held_until > tx.now)
     ):
-        return OrderNotReady(number=order.number, state=order.state)
+        return OrderNotReady(number=order.number, state=_why_not_ready(order))
     short = _not_open(order, by_number, wanted)
     if short is not None:
         return short
@@ -229,6 +230,13 @@ def _merged(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
             return list(parts)
         merged[number] = merged.get(number, 0) + quantity
     return list(merged.items())
+
+
+def _why_not_ready(order: Order) -> str:
+    """One of the codes of ``OrderNotReady``."""
+    if order.state not in ("placed", "shipped"):
+        return order.state
+    return "waiting" if order.waits_for is not None else "undoable"
 
 
 def _not_open(
@@ -419,13 +427,13 @@ async def cancel_lines(
     """Cancel ``parts`` (line, quantity) that have not left; what goes back, in minor units.
 
     Delivery goes back with the last piece, if no parcel has left. Refuses ``NothingToShip`` and
-    ``OrderNotReady``. With ``person_id`` only that person's order is found, and ``CarriesOthers``
-    is refused while orders travel with it for nothing.
+    ``OrderNotCancellable``. With ``person_id`` only that person's order is found, and
+    ``CarriesOthers`` is refused while orders travel with it for nothing.
     """
     parts = _merged(parts)
     order, lines = await locked(tx, order_id, person_id=person_id)
     if order.state != "placed":
-        raise OrderNotReady(number=order.number, state=order.state)
+        raise OrderNotCancellable(number=order.number, state=order.state)
     by_number = {li.line: li for li in lines}
     short = _not_open(order, by_number, parts)
     if short is not None:

@@ -245,6 +245,14 @@ class GiftCodeInUse(Refusal):
 class GiftCardIs(Refusal):
     en = "The gift card …{last4} is {state}: this can't be done with it."
     zh = "尾号 {last4} 的礼品卡状态为 {state}，无法执行此操作。"
+    codes = {
+        "state": {
+            "open": ("open", "有效"),
+            "blocked": ("blocked", "已冻结"),
+            "expired": ("past its last day", "已过期"),
+            "ended": ("ended", "已注销"),
+        }
+    }
 
 
 class GiftCardUsed(Refusal):

@@ -166,6 +166,12 @@ class CashOrderEnded(Refusal):
 
     en = "This order has ended ({why}). Do not take the money; the buyer can order again."
     zh = "该订单已结束（{why}），请勿收款。顾客可重新下单。"
+    codes = {
+        "why": {
+            "unpaid": ("it was not paid in time", "逾期未付款"),
+            "called off": ("it was called off", "已取消"),
+        }
+    }
 
 
 class TillClosed(Refusal):

@@ -231,6 +231,17 @@ class ReturnIs(Refusal):
 
     en = "Return {number} is {state}: this is not possible any more, or not yet."
     zh = "退货单 {number} 当前状态为 {state}，无法执行此操作。"
+    codes = {
+        "state": {
+            "requested": ("waiting for approval", "待审核"),
+            "approved": ("approved", "已批准"),
+            "received": ("received", "已收到"),
+            "refunded": ("refunded", "已退款"),
+            "rejected": ("refused", "已拒绝"),
+            "cancelled": ("called off", "已取消"),
+            "expired": ("over, because nothing was sent", "已过期"),
+        }
+    }
 
 
 class NotAnnounced(Refusal):
