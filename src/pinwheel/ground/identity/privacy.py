@@ -117,9 +117,9 @@ async def export_person(
     return exported
 
 
-async def erase_person(tx: Tx, person_id: uuid.UUID) -> None:
-    """Make somebody nameless, here and (by the event, in this transaction) everywhere. Safe to
-    repeat.
+async def erase_person(tx: Tx, person_id: uuid.UUID, reason: str = "right to be forgotten") -> None:
+    """Make somebody nameless, here and (by the event, in this transaction) everywhere; recorded
+    with the reason. Safe to repeat.
 
     ``LastOperator`` when nobody would be left to run the shop.
     """
@@ -145,7 +145,7 @@ async def erase_person(tx: Tx, person_id: uuid.UUID) -> None:
         person_id,
         tx.now,
     )
-    await record_access(tx, [person_id], "erase", "right to be forgotten")
+    await record_access(tx, [person_id], "erase", reason)
     tx.emit(PersonErased(person_id=person_id))
 
 

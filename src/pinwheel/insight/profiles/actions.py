@@ -177,9 +177,8 @@ async def erase_customer(tx: Tx, person_id: uuid.UUID, reason: str) -> list[uuid
     ``reason``. Safe to repeat. ``NotFound``, ``identity.LastOperator``."""
     await identity.person_of(tx, person_id)
     accounts = await accounts_of(tx, person_id)
-    await identity.record_access(tx, accounts, "erase", reason)
     for account in accounts:
-        await identity.erase_person(tx, account)
+        await identity.erase_person(tx, account, reason)
     return accounts
 
 

@@ -207,21 +207,22 @@ class PaymentDeclined(Refusal):
         super().__init__(reason=reason, why=why, why_zh=why_zh)
 
 
+STATES_SAID = {
+    "pending_payment": ("waiting for its payment", "待付款"),
+    "placed": ("placed", "已下单"),
+    "shipped": ("sent", "已发货"),
+    "delivered": ("delivered", "已送达"),
+    "cancelled": ("cancelled", "已取消"),
+}
+
+
 class OrderNotCancellable(Refusal):
     en = (
         "Order {number} can't be cancelled any more: it is {state}. You can return it "
         "once it is there."
     )
     zh = "订单 {number} 当前状态为 {state}，已无法取消。收到商品后可申请退货。"
-    codes = {
-        "state": {
-            "pending_payment": ("waiting for its payment", "待付款"),
-            "placed": ("placed", "已下单"),
-            "shipped": ("sent", "已发货"),
-            "delivered": ("delivered", "已送达"),
-            "cancelled": ("cancelled", "已取消"),
-        }
-    }
+    codes = {"state": STATES_SAID}
 
 
 class NothingToShip(Refusal):
@@ -243,14 +244,10 @@ class OrderNotReady(Refusal):
     en = "Order {number} can't be sent yet: it is {state}."
     zh = "订单 {number} 目前状态为 {state}，还不能发货。"
     codes = {
-        "state": {
-            "pending_payment": ("waiting for its payment", "待付款"),
-            "placed": ("placed", "已下单"),
+        "state": STATES_SAID
+        | {
             "waiting": ("waiting for its team or its goods", "等待成团或到货"),
             "undoable": ("still within the buyer's time to undo it", "仍在买家可撤销的时限内"),
-            "shipped": ("sent", "已发货"),
-            "delivered": ("delivered", "已送达"),
-            "cancelled": ("cancelled", "已取消"),
         }
     }
 
