@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,12 @@ async def test_a_seeded_shop_keeps_every_promise(
         reduced = await tx.connection.fetchval(
             "select count(*) from pricing.price where list_price_minor > price_minor"
         )
+        letters = await tx.connection.fetch(
+            "select state, ended_at - created_at as took"
+            "  from messages.message where purpose = 'marketing'"
+        )
+    assert {one["state"] for one in letters} == {"sent"}
+    assert max(one["took"] for one in letters) < dt.timedelta(hours=13), "sent on their own day"
     assert clock.now() == world.MONDAY
     assert all(o.placed_at < world.MONDAY for o in placed)
     assert len({o.placed_at.date() for o in placed}) >= DAYS - 1

@@ -28,6 +28,7 @@ from pinwheel.seeding.living import (
     device_of,
     end_day,
     help_bargain,
+    letters_out,
 )
 from pinwheel.seeding.marker import ACTOR, Marker
 from pinwheel.seeding.people import LOGINS, email_of, home_of, line1_of, name_of
@@ -209,8 +210,11 @@ async def _play_days(
 async def _play_day(stage: Stage, marker: Marker, day: dt.datetime, deeds: Sequence[Deed]) -> None:
     stage.clock.set(day)
     await begin_day(stage.living, marker, day)
-    for at in sorted({deed.at for deed in deeds}):
+    letters_at = await letters_out(stage.living, day)
+    for at in sorted({deed.at for deed in deeds} | ({letters_at} if letters_at else set())):
         stage.clock.set(at)
+        if at == letters_at:
+            await stage.worker.drain()
         now = [deed for deed in deeds if deed.at == at]
         await _place(stage, [deed for deed in now if deed.kind == "place"])
         rest = [deed for deed in now if deed.kind != "place"]

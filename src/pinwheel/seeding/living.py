@@ -8,6 +8,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from random import Random
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -15,6 +16,7 @@ from pinwheel.growth import measurement, social
 from pinwheel.insight import experiments, tracking
 from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Refusal
+from pinwheel.kernel.settings import Settings
 from pinwheel.seeding.campaigns import (
     COUPON,
     EXPERIMENT,
@@ -88,6 +90,25 @@ async def begin_day(living: Living, marker: Marker, today: dt.datetime) -> None:
             if today >= living.until - back * DAY and marker.at("letters") == n:
                 await write_to(tx, LETTER, sorted(living.people.values()))
                 await marker.reach(tx, "letters", n + 1)
+
+
+async def letters_out(living: Living, today: dt.datetime) -> dt.datetime | None:
+    """When the letters that wait go out today: at the shop's noon, which is no quiet hour. None
+    when no letter waits."""
+    async with living.past.reading(actor=ACTOR) as tx:
+        waits = await tx.value(
+            """
+            select exists (select from messages.v_message
+                            where cell = $1 and purpose = 'marketing' and state = 'waiting')
+            """,
+            tx.cell,
+        )
+    if not waits:
+        return None
+    settings = living.past.given.get(Settings)
+    zone = ZoneInfo(settings.time_zone) if settings else dt.UTC
+    noon = dt.datetime.combine(today.date(), dt.time(12), zone)
+    return today + dt.timedelta(seconds=noon.timestamp() % 86_400)
 
 
 async def end_day(living: Living, today: dt.datetime) -> None:
