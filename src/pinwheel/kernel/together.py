@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from pinwheel.kernel import observe
-from pinwheel.kernel.db import COLLIDED, Database, Tx
+from pinwheel.kernel.db import Database, Tx
 from pinwheel.kernel.errors import Overloaded, Refusal
 
 C = TypeVar("C")
@@ -122,16 +122,12 @@ async def apart(
     name = getattr(verb, "__name__", "verb").strip("_")
 
     async def attempt(part: Sequence[C]) -> Sequence[R | Refusal]:
-        for left in (2, 1, 0):
-            try:
-                async with db.transaction(actor=actor) as tx:
-                    results = await verb(tx, part)
-                observe.batched(name, len(part), tx.statements)
-                return results
-            except COLLIDED:
-                if not left:
-                    raise
-        raise AssertionError
+        async def whole(tx: Tx) -> tuple[Tx, Sequence[R | Refusal]]:
+            return tx, await verb(tx, part)
+
+        tx, results = await db.attempt(whole, actor=actor)
+        observe.batched(name, len(part), tx.statements)
+        return results
 
     return await _apart(commands, attempt)
 

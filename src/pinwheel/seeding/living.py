@@ -92,6 +92,12 @@ async def begin_day(living: Living, marker: Marker, today: dt.datetime) -> None:
                 await marker.reach(tx, "letters", n + 1)
 
 
+def zone_of(db: Database) -> dt.tzinfo:
+    """The shop's own."""
+    settings = db.given.get(Settings)
+    return ZoneInfo(settings.time_zone) if settings else dt.UTC
+
+
 async def letters_out(living: Living, today: dt.datetime) -> dt.datetime | None:
     """When the letters that wait go out today: at the shop's noon, which is no quiet hour. None
     when no letter waits."""
@@ -105,9 +111,7 @@ async def letters_out(living: Living, today: dt.datetime) -> dt.datetime | None:
         )
     if not waits:
         return None
-    settings = living.past.given.get(Settings)
-    zone = ZoneInfo(settings.time_zone) if settings else dt.UTC
-    noon = dt.datetime.combine(today.date(), dt.time(12), zone)
+    noon = dt.datetime.combine(today.date(), dt.time(12), zone_of(living.past))
     return today + dt.timedelta(seconds=noon.timestamp() % 86_400)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -14,10 +13,9 @@ from pinwheel.demonstration import DemoProduct
 from pinwheel.growth import bigdays
 from pinwheel.insight import audience
 from pinwheel.kernel.db import Database, Tx
-from pinwheel.kernel.settings import Settings
 from pinwheel.seeding.campaigns import put_subsidised
 from pinwheel.seeding.goods import offers_of
-from pinwheel.seeding.living import Living
+from pinwheel.seeding.living import Living, zone_of
 from pinwheel.seeding.marker import ACTOR, Marker
 from pinwheel.seeding.shelf import sku_of
 from pinwheel.trade import catalogue, inventory, pricing, returns
@@ -113,8 +111,7 @@ async def _pay_deposits(db: Database, deal_id: uuid.UUID, living: Living) -> Non
 
 
 async def _big_day(tx: Tx, things: Sequence[Thing], market: str, budget_id: uuid.UUID) -> uuid.UUID:
-    settings = tx.db.given.get(Settings)
-    here = tx.now.astimezone(ZoneInfo(settings.time_zone) if settings else dt.UTC)
+    here = tx.now.astimezone(zone_of(tx.db))
     starts_at = here.replace(hour=8, minute=0, second=0, microsecond=0) + 3 * DAY
     event_id = await bigdays.save_event(
         tx,

@@ -303,7 +303,7 @@ class ExperimentRunning(Refusal):
 
 
 class WrongState(Refusal):
-    en = "The experiment {key} is {state}; this takes one that is {wanted}."
+    en = "The experiment {key} is {state}; this takes one that is {wanted_en}."
     zh = "实验 {key} 当前状态为{state}，此操作要求状态为{wanted_zh}。"
     codes = {
         "state": {
@@ -319,7 +319,8 @@ class WrongState(Refusal):
         super().__init__(
             key=key,
             state=state,
-            wanted=" or ".join(en for en, _ in said),
+            wanted=" / ".join(wanted),
+            wanted_en=" or ".join(en for en, _ in said),
             wanted_zh="或".join(zh for _, zh in said),
         )
 
